@@ -1,0 +1,9 @@
+//! The control DAG: ops, their validity, and the members they make.
+
+mod dag;
+mod membership;
+mod op;
+mod validity;
+
+pub use dag::{Dag, Taken};
+pub use op::{Add, Agreement, Genesis, GroupParams, Invite, Op, OpBody, OpHeader};

@@ -1,0 +1,394 @@
+//! The control DAG: the valid ops that this device holds, and what follows from any part of them.
+//!
+//! Ops are kept in the order in which they came, ancestors first. A *view* is a set of heads; its
+//! closure, a down-closed set of ops, decides who the members are: the same for whoever holds the same
+//! ops, in whatever order they came.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+
+use super::{Agreement, Genesis, Invite, Op, OpBody, OpHeader};
+use crate::error::Reject;
+use crate::ids::{GroupId, MemberId, OpId};
+use crate::keys::MemberKeys;
+
+/// How an op fared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// Valid, and now part of the DAG.
+    New,
+    /// Held already.
+    Known,
+    /// These ops must come first.
+    Missing(Vec<OpId>),
+}
+
+/// An op with what was computed of it once.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: OpId,
+    pub(super) op: Op,
+    pub(super) header: OpHeader,
+    pub(super) body: OpBody,
+    /// Its author; the founder for Genesis.
+    pub(super) author: MemberId,
+    /// Every op before it, by index.
+    pub(super) past: FixedBitSet,
+    /// Whom it makes a member.
+    pub(super) makes: Option<MemberId>,
+}
+
+/// The valid ops held here.
+#[derive(Debug)]
+pub struct Dag {
+    group: GroupId,
+    founder: MemberId,
+    genesis: Box<Genesis>,
+    pub(super) nodes: Vec<Node>,
+    index: BTreeMap<OpId, usize>,
+    heads: BTreeSet<OpId>,
+    members: Arc<BTreeSet<MemberId>>,
+    /// Members by view: pure, so computed once.
+    views: BTreeMap<Vec<OpId>, Arc<BTreeSet<MemberId>>>,
+}
+
+/// Views whose members are remembered; beyond, the memory is emptied and fills again.
+const VIEWS_MAX: usize = 256;
+
+impl Dag {
+    /// A DAG that holds only its root.
+    ///
+    /// # Errors
+    /// What is wrong with the op, if it is no valid Genesis; a remote may control it.
+    pub fn new(genesis: Op) -> Result<Self, Reject> {
+        let (header, body) = genesis.parse()?;
+        let OpBody::Genesis(content) = body.clone() else {
+            return Err(Reject::Op("the first op is not Genesis"));
+        };
+        let id = genesis.id();
+        let group = GroupId(id.0);
+        super::validity::genesis(&content)?;
+        genesis.verify(&content.keys.ik)?;
+        let founder = content.keys.member_id(&group);
+        let past = FixedBitSet::new();
+        let node =
+            Node { id, op: genesis, header, body, author: founder, past, makes: Some(founder) };
+        Ok(Self {
+            group,
+            founder,
+            genesis: content,
+            nodes: vec![node],
+            index: BTreeMap::from([(id, 0)]),
+            heads: BTreeSet::from([id]),
+            members: Arc::new(BTreeSet::from([founder])),
+            views: BTreeMap::new(),
+        })
+    }
+
+    /// Builds a DAG from ops, ancestors first, of which all must be valid.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn from_ops(ops: impl IntoIterator<Item = Op>) -> Result<Self, Reject> {
+        let mut ops = ops.into_iter();
+        let mut dag = Self::new(ops.next().ok_or(Reject::Op("no ops at all"))?)?;
+        for op in ops {
+            match dag.take(op)? {
+                Taken::New | Taken::Known => {}
+                Taken::Missing(_) => return Err(Reject::Op("ops out of order")),
+            }
+        }
+        Ok(dag)
+    }
+
+    /// Takes in an op, if it is valid in its past.
+    ///
+    /// # Errors
+    /// What is wrong with it; a remote controls all of it. Nothing has changed then.
+    pub fn take(&mut self, op: Op) -> Result<Taken, Reject> {
+        let id = op.id();
+        if self.index.contains_key(&id) {
+            return Ok(Taken::Known);
+        }
+        let (header, body) = op.parse()?;
+        if header.group != self.group {
+            return Err(Reject::Foreign);
+        }
+        let missing: Vec<_> =
+            header.deps.iter().filter(|dep| !self.index.contains_key(dep)).copied().collect();
+        if !missing.is_empty() {
+            return Ok(Taken::Missing(missing));
+        }
+        let past = self.closure(&header.deps);
+        super::validity::check(self, &op, &header, &body, &past)?;
+        let makes = match &body {
+            OpBody::Add(add) => Some(add.keys.member_id(&self.group)),
+            OpBody::Genesis(_)
+            | OpBody::Invite(_)
+            | OpBody::Prekey(_)
+            | OpBody::Subkey(_)
+            | OpBody::Merge
+            | OpBody::Unknown(_) => None,
+        };
+        for dep in header.deps.iter() {
+            self.heads.remove(dep);
+        }
+        self.heads.insert(id);
+        self.index.insert(id, self.nodes.len());
+        let author = header.author;
+        self.nodes.push(Node { id, op, header, body, author, past, makes });
+        self.members = Arc::new(self.members_of(&self.everything()));
+        Ok(Taken::New)
+    }
+
+    /// The group.
+    #[must_use]
+    pub const fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// Who began it. Has no right that others lack.
+    #[must_use]
+    pub const fn founder(&self) -> MemberId {
+        self.founder
+    }
+
+    /// The group's numbers and its first agreement.
+    #[must_use]
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The agreement in force.
+    #[must_use]
+    pub fn agreement(&self) -> &Agreement {
+        &self.genesis.agreement
+    }
+
+    /// Who is in the group, as far as this device knows.
+    #[must_use]
+    pub fn members(&self) -> Arc<BTreeSet<MemberId>> {
+        Arc::clone(&self.members)
+    }
+
+    /// The ops that no other op names, ascending.
+    #[must_use]
+    pub fn heads(&self) -> Vec<OpId> {
+        self.heads.iter().copied().collect()
+    }
+
+    /// How many ops there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: a group has its Genesis.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether an op is held.
+    #[must_use]
+    pub fn contains(&self, id: &OpId) -> bool {
+        self.index.contains_key(id)
+    }
+
+    /// An op and what it says.
+    #[must_use]
+    pub fn get(&self, id: &OpId) -> Option<(&OpHeader, &OpBody)> {
+        self.node(id).map(|node| (&node.header, &node.body))
+    }
+
+    /// The ops that are held and not in `known`, ancestors first, with their index.
+    pub fn except<'a>(&'a self, known: &'a FixedBitSet) -> impl Iterator<Item = (usize, &'a Op)> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !known.contains(*at))
+            .map(|(at, node)| (at, &node.op))
+    }
+
+    /// An op's index in the order of arrival.
+    #[must_use]
+    pub fn index_of(&self, id: &OpId) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// These ops and all before them; those not held are left out.
+    #[must_use]
+    pub fn closure(&self, heads: &[OpId]) -> FixedBitSet {
+        let mut set = FixedBitSet::with_capacity(self.nodes.len());
+        for head in heads {
+            if let Some((at, node)) =
+                self.index_of(head).and_then(|at| Some((at, self.nodes.get(at)?)))
+            {
+                set.union_with(&node.past);
+                set.insert(at);
+            }
+        }
+        set
+    }
+
+    /// The members in a view: who may read what names it. None if an op of the view is not held.
+    pub fn readers(&mut self, view: &[OpId]) -> Option<Arc<BTreeSet<MemberId>>> {
+        if let Some(readers) = self.views.get(view) {
+            return Some(Arc::clone(readers));
+        }
+        if !view.iter().all(|head| self.contains(head)) {
+            return None;
+        }
+        let readers = Arc::new(self.members_of(&self.closure(view)));
+        if self.views.len() >= VIEWS_MAX {
+            self.views.clear();
+        }
+        self.views.insert(view.to_vec(), Arc::clone(&readers));
+        Some(readers)
+    }
+
+    /// A member's keys, if an op held here makes them one.
+    #[must_use]
+    pub fn keys(&self, member: &MemberId) -> Option<&MemberKeys> {
+        let node = self.nodes.iter().find(|node| node.makes == Some(*member))?;
+        match &node.body {
+            OpBody::Genesis(genesis) => Some(&genesis.keys),
+            OpBody::Add(add) => Some(&add.keys),
+            OpBody::Invite(_)
+            | OpBody::Prekey(_)
+            | OpBody::Subkey(_)
+            | OpBody::Merge
+            | OpBody::Unknown(_) => None,
+        }
+    }
+
+    /// The message-signing key with this index that a member certified in a view.
+    #[must_use]
+    pub fn subkey(&self, member: &MemberId, idx: u16, view: &[OpId]) -> Option<[u8; 32]> {
+        let set = self.closure(view);
+        self.subkeys(member)
+            .find(|(at, subkey)| set.contains(*at) && subkey.idx == idx)
+            .map(|(_, subkey)| subkey.msk)
+    }
+
+    /// The newest message-signing key of a member.
+    #[must_use]
+    pub fn newest_subkey(&self, member: &MemberId) -> Option<[u8; 32]> {
+        self.subkeys(member).max_by_key(|(_, subkey)| subkey.idx).map(|(_, subkey)| subkey.msk)
+    }
+
+    /// Since when someone is a member, in minutes since 2020.
+    #[must_use]
+    pub fn since(&self, member: &MemberId) -> Option<u32> {
+        self.nodes.iter().find(|node| node.makes == Some(*member)).map(|node| node.header.wall)
+    }
+
+    /// The invitation with this id.
+    #[must_use]
+    pub fn invite(&self, id: &OpId) -> Option<(MemberId, &Invite)> {
+        match self.node(id) {
+            Some(Node { author, body: OpBody::Invite(invite), .. }) => Some((*author, invite)),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The invitation that an op uses up, and whom it makes a member by it.
+    #[must_use]
+    pub fn used_by(&self, op: &OpId) -> Option<(OpId, MemberId)> {
+        let node = self.node(op)?;
+        Some((node.uses()?, node.makes?))
+    }
+
+    /// The ids of all ops, in the order in which they came.
+    pub fn ids(&self) -> impl Iterator<Item = OpId> {
+        self.nodes.iter().map(|node| node.id)
+    }
+
+    /// Whether an Add with this invitation is held.
+    #[must_use]
+    pub fn is_used(&self, invite: &OpId) -> bool {
+        self.nodes.iter().any(|node| node.uses() == Some(*invite))
+    }
+
+    /// The newest op of an author: its id and sequence number. Genesis is the founder's first.
+    #[must_use]
+    pub fn newest_of(&self, author: &MemberId) -> Option<(OpId, u32, u32)> {
+        self.nodes
+            .iter()
+            .rev()
+            .find(|node| node.author == *author)
+            .map(|node| (node.id, node.header.seq, node.header.wall))
+    }
+
+    /// The header of the author's next op: on top of all heads.
+    #[must_use]
+    pub fn next_header(&self, author: &MemberId, wall: u32) -> OpHeader {
+        let newest = self.newest_of(author);
+        // With more heads than an op may name, the author's own past comes first: a view never shrinks.
+        let mut heads = self.heads();
+        heads.sort_by_key(|head| {
+            newest.is_some_and(|(id, _, _)| {
+                !self.closure(&[*head]).contains(self.index_of(&id).unwrap_or(usize::MAX))
+            })
+        });
+        heads.truncate(crate::limits::OP_DEPS_MAX);
+        heads.sort_unstable();
+        let lamport =
+            heads.iter().filter_map(|id| self.node(id)).map(|node| node.header.lamport).max();
+        OpHeader {
+            v: crate::limits::VERSION,
+            suite: crate::limits::SUITE,
+            group: self.group,
+            author: *author,
+            seq: newest.map_or(0, |(_, seq, _)| seq.saturating_add(1)),
+            prev: newest.map_or(OpId::ZERO, |(id, _, _)| id),
+            deps: crate::encoding::List::first(heads),
+            lamport: lamport.unwrap_or(0).saturating_add(1),
+            wall: newest.map_or(wall, |(_, _, before)| before.max(wall)),
+            body_hash: [0; 32],
+        }
+    }
+
+    /// All ops, as a set.
+    #[must_use]
+    pub fn everything(&self) -> FixedBitSet {
+        let mut set = FixedBitSet::with_capacity(self.nodes.len());
+        set.insert_range(..);
+        set
+    }
+
+    pub(super) fn node(&self, id: &OpId) -> Option<&Node> {
+        self.nodes.get(self.index_of(id)?)
+    }
+
+    fn subkeys(
+        &self,
+        member: &MemberId,
+    ) -> impl Iterator<Item = (usize, &crate::keys::SubkeyBody)> {
+        self.nodes.iter().enumerate().filter_map(move |(at, node)| match &node.body {
+            OpBody::Genesis(genesis) => {
+                (node.makes == Some(*member)).then_some((at, &genesis.subkey))
+            }
+            OpBody::Add(add) => (node.makes == Some(*member)).then_some((at, &add.subkey)),
+            OpBody::Subkey(subkey) => (node.author == *member).then_some((at, subkey)),
+            OpBody::Invite(_) | OpBody::Prekey(_) | OpBody::Merge | OpBody::Unknown(_) => None,
+        })
+    }
+}
+
+impl Node {
+    /// The invitation that this op uses up.
+    pub(super) fn uses(&self) -> Option<OpId> {
+        match &self.body {
+            OpBody::Add(add) => Some(add.invite),
+            OpBody::Genesis(_)
+            | OpBody::Invite(_)
+            | OpBody::Prekey(_)
+            | OpBody::Subkey(_)
+            | OpBody::Merge
+            | OpBody::Unknown(_) => None,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Validity of an op: a function of its past alone, so it is found once and never changes.
+
+use fixedbitset::FixedBitSet;
+
+use super::dag::Dag;
+use super::{Add, Genesis, Op, OpBody, OpHeader};
+use crate::error::Reject;
+use crate::ids::MemberId;
+use crate::kdf::Label;
+use crate::keys::{contributory, keys_digest};
+use crate::limits::{ADDS_PER_WEEK_MAX, SUITE, VERSION};
+use crate::timers::minutes_to_unix_ms;
+
+/// Checks the content of a Genesis: keys, their signature, numbers that this build can live with.
+pub(super) fn genesis(genesis: &Genesis) -> Result<(), Reject> {
+    let params = &genesis.params;
+    if params.suite != SUITE || params.ver_min > VERSION {
+        return Err(Reject::Version);
+    }
+    if params.max_adds_per_week == 0 || params.max_adds_per_week > ADDS_PER_WEEK_MAX {
+        return Err(Reject::Op("max_adds_per_week out of bounds"));
+    }
+    if params.ttl_default_secs != 0 && params.ttl_default_secs < 3600 {
+        return Err(Reject::Op("words must stay for an hour at least"));
+    }
+    genesis.keys.check()?;
+    contributory(&genesis.prekey.x25519)?;
+    let digest = keys_digest(&genesis.keys, &genesis.prekey, &genesis.subkey);
+    genesis.self_sig.verify(&genesis.keys.ik, Label::GenesisSig, &[&digest])
+}
+
+/// Checks an op whose deps are all held. `past` is the closure of its deps.
+pub(super) fn check(
+    dag: &Dag,
+    op: &Op,
+    header: &OpHeader,
+    body: &OpBody,
+    past: &FixedBitSet,
+) -> Result<(), Reject> {
+    let members = dag.members_of(past);
+    if !members.contains(&header.author) {
+        return Err(Reject::Op("its author is no member in its past"));
+    }
+    let keys = dag.keys(&header.author).ok_or(Reject::Op("its author has no keys"))?;
+    op.verify(&keys.ik)?;
+    chain(dag, header, past)?;
+    match body {
+        OpBody::Genesis(_) => Err(Reject::Op("a second Genesis")),
+        OpBody::Invite(invite) => {
+            contributory_ed25519(&invite.inv_pk)?;
+            let mut admitters = invite.admitters.to_vec();
+            admitters.sort_unstable();
+            admitters.dedup();
+            if invite.admitters.first() != Some(&header.author)
+                || admitters.len() != invite.admitters.len()
+                || !admitters.iter().all(|admitter| members.contains(admitter))
+            {
+                return Err(Reject::Op("admitters are the author first, then members, each once"));
+            }
+            Ok(())
+        }
+        OpBody::Add(body) => add(dag, header, body, past),
+        OpBody::Prekey(prekey) => contributory(&prekey.x25519),
+        OpBody::Subkey(subkey) => {
+            contributory_ed25519(&subkey.msk)?;
+            let newest =
+                dag.nodes_in(past).filter_map(|(_, node)| node.certifies(&header.author)).max();
+            if newest.is_none_or(|newest| subkey.idx <= newest) {
+                return Err(Reject::Op("a subkey that is not newer"));
+            }
+            Ok(())
+        }
+        OpBody::Merge | OpBody::Unknown(_) => Ok(()),
+    }
+}
+
+/// The author's chain and the clocks: `seq`, `prev`, `lamport`, `wall`; a view never shrinks.
+fn chain(dag: &Dag, header: &OpHeader, past: &FixedBitSet) -> Result<(), Reject> {
+    let lamport = dag.nodes_in(past).map(|(_, node)| node.header.lamport).max().unwrap_or(0);
+    if lamport.checked_add(1) != Some(header.lamport) {
+        return Err(Reject::Op("lamport is not one more than that of its past"));
+    }
+    if header.seq == 0 {
+        return if header.author == dag.founder() {
+            Err(Reject::Op("the founder's first op is Genesis"))
+        } else {
+            Ok(())
+        };
+    }
+    let (at, prev) = dag
+        .index_of(&header.prev)
+        .filter(|at| past.contains(*at))
+        .and_then(|at| Some((at, dag.node(&header.prev)?)))
+        .ok_or(Reject::Op("prev is not in its past"))?;
+    if prev.author != header.author || prev.header.seq.checked_add(1) != Some(header.seq) {
+        return Err(Reject::Op("prev is not the author's op before this one"));
+    }
+    if header.wall < prev.header.wall {
+        return Err(Reject::Op("the author's clock went back"));
+    }
+    debug_assert!(prev.past.is_subset(past) && past.contains(at), "past is down-closed");
+    Ok(())
+}
+
+fn add(dag: &Dag, header: &OpHeader, add: &Add, past: &FixedBitSet) -> Result<(), Reject> {
+    let members = dag.members_of(past);
+    let (inviter, invite) = dag
+        .index_of(&add.invite)
+        .filter(|at| past.contains(*at))
+        .and_then(|_| dag.invite(&add.invite))
+        .ok_or(Reject::Op("its invitation is not in its past"))?;
+    if !members.contains(&inviter) {
+        return Err(Reject::Op("the inviter is no member any more"));
+    }
+    if !invite.admitters.contains(&header.author) {
+        return Err(Reject::Op("its author may not admit with this invitation"));
+    }
+    if minutes_to_unix_ms(header.wall) / 60_000 > u64::from(invite.expires) {
+        return Err(Reject::Op("the invitation had ended"));
+    }
+    if dag.nodes_in(past).any(|(_, node)| node.uses() == Some(add.invite)) {
+        return Err(Reject::Op("the invitation was used before"));
+    }
+    if dag.genesis().params.vouches > 0 {
+        return Err(Reject::Op("vouches are missing"));
+    }
+    let member = add.keys.member_id(&dag.group());
+    if people(dag, past).any(|(other, keys)| other == member || keys.shares_a_key_with(&add.keys)) {
+        return Err(Reject::Op("a key that someone has already"));
+    }
+    let quota = usize::from(dag.genesis().params.max_adds_per_week);
+    if dag.adds_in_week(&header.author, past, header.wall) >= quota {
+        return Err(Reject::Op("too many were let in this week"));
+    }
+    contributory(&add.prekey.x25519)?;
+    contributory_ed25519(&add.subkey.msk)?;
+    add.verify(&dag.group(), &invite.inv_pk)
+}
+
+fn people<'a>(
+    dag: &'a Dag,
+    past: &'a FixedBitSet,
+) -> impl Iterator<Item = (MemberId, &'a crate::keys::MemberKeys)> {
+    dag.nodes_in(past)
+        .filter_map(|(_, node)| node.makes)
+        .filter_map(|member| Some((member, dag.keys(&member)?)))
+}
+
+fn contributory_ed25519(public: &[u8; 32]) -> Result<(), Reject> {
+    let key =
+        ed25519_dalek::VerifyingKey::from_bytes(public).map_err(|_no_point| Reject::Signature)?;
+    if key.is_weak() { Err(Reject::LowOrder) } else { Ok(()) }
+}
+
+impl super::dag::Node {
+    /// The index of the subkey that this op certifies for `member`.
+    fn certifies(&self, member: &MemberId) -> Option<u16> {
+        match &self.body {
+            OpBody::Genesis(genesis) => (self.makes == Some(*member)).then_some(genesis.subkey.idx),
+            OpBody::Add(add) => (self.makes == Some(*member)).then_some(add.subkey.idx),
+            OpBody::Subkey(subkey) => (self.author == *member).then_some(subkey.idx),
+            OpBody::Invite(_) | OpBody::Prekey(_) | OpBody::Merge | OpBody::Unknown(_) => None,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What goes wrong, sorted by whose fault it is.
+
+/// Why something a remote sent was dropped. Data, never an error that leaves the engine, and never
+/// told to the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reject {
+    /// Longer than its kind may be.
+    #[error("longer than allowed")]
+    TooLong,
+    /// Bytes that are not the canonical form of anything.
+    #[error("not canonical")]
+    Encoding,
+    /// A version or suite that this build does not speak.
+    #[error("unknown version or suite")]
+    Version,
+    /// For another group, or another space.
+    #[error("for another group")]
+    Foreign,
+    /// A signature or MAC that does not verify.
+    #[error("bad signature")]
+    Signature,
+    /// The body is not the one that the header commits to.
+    #[error("body does not match its hash")]
+    BodyHash,
+    /// A rule of the control log is broken.
+    #[error("invalid op: {0}")]
+    Op(&'static str),
+    /// A rule of the message layer is broken.
+    #[error("invalid entry: {0}")]
+    Entry(&'static str),
+    /// A handshake that does not come out.
+    #[error("handshake failed")]
+    Handshake,
+    /// A key of low order: it would make a shared secret that everyone knows.
+    #[error("key of low order")]
+    LowOrder,
+    /// A message that has no place in this state.
+    #[error("out of turn")]
+    OutOfTurn,
+    /// More than its fair share.
+    #[error("over budget")]
+    Budget,
+}
+
+/// Why a local command was declined. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A text over [`crate::limits::TEXT_MAX`].
+    #[error("the text is longer than 64 KiB")]
+    TooLarge,
+    /// Something the command needs is empty, too long or contradictory.
+    #[error("{0}")]
+    Bad(&'static str),
+    /// More is waiting to be sent than is kept.
+    #[error("too many messages are waiting for a first connection")]
+    Busy,
+    /// This device is no longer a member here.
+    #[error("this device is not in the group any more")]
+    NotAMember,
+    /// The message that is replied to is not known here.
+    #[error("no such message here")]
+    NoSuchMessage,
+}
+
+/// Why joining did not come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The text is no invitation.
+    #[error("this is not a whole invitation")]
+    Unreadable,
+    /// Its time is over.
+    #[error("this invitation has ended")]
+    Expired,
+    /// Someone came in with it already.
+    #[error("this invitation was used already")]
+    Used,
+    /// The inviter took it back.
+    #[error("this invitation was taken back")]
+    Cancelled,
+    /// The other side has too much to do.
+    #[error("the other side is busy")]
+    Busy,
+    /// The group lets people in only after a person has agreed.
+    #[error("someone there has to agree first")]
+    AskFirst,
+    /// What came back does not hold together; all of it was forgotten.
+    #[error("the other side sent something that does not hold together")]
+    Broken,
+}

@@ -1,0 +1,307 @@
+//! The admitter's side of a join, in the engine; and making invitations.
+
+use rand_core::CryptoRng;
+
+use super::{Admitted, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue};
+use crate::address::Addr;
+use crate::change::{Change, InviteSecret};
+use crate::control::{Add, Invite, OpBody};
+use crate::encoding::List;
+use crate::engine::{Channel, Done, Engine};
+use crate::error::{Refusal, Reject};
+use crate::ids::{LinkId, OpId};
+use crate::kdf::{Label, same};
+use crate::keys::{draw, keys_digest};
+use crate::limits::{
+    ADMITTERS_MAX, BATCH_BYTES, BATCH_OPS_MAX, HANDSHAKE_MS, JOIN_READING_MS, JOINS_MAX,
+    JOINS_PER_SECOND,
+};
+use crate::link::frame::{self, Deframer, Reassembly};
+use crate::link::{Ends, LinkMsg};
+use crate::noise::{Handshake, Role, Session};
+use crate::timers::{Instant, Now};
+
+/// An invitation holds at most so long.
+const EXPIRES_SECS_MAX: u64 = 366 * 24 * 3600;
+/// Whoever comes with an ended invitation is told so for so long, in minutes; then the key goes.
+const ENDED_KEPT_MINUTES: u32 = 30 * 24 * 60;
+
+/// A newcomer on one stream, as far as they have come.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    state: State,
+    due: Instant,
+    reassembly: Reassembly,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Their handshake message is due; only someone with an invitation can make it.
+    Shaking { prologue: Vec<u8> },
+    /// J1 is due.
+    Commit { session: Box<Session>, invite: OpId },
+    /// The offer is sent and a person is reading it; J3 is due.
+    Reading { session: Box<Session>, invite: OpId, commitment: [u8; 32] },
+    /// All is said.
+    Over,
+}
+
+impl Admission {
+    pub(crate) const fn due(&self) -> Instant {
+        self.due
+    }
+}
+
+impl<R: CryptoRng> Engine<R> {
+    /// Makes an invitation: its op, and the secret that lets this device admit with it.
+    pub(crate) fn invite(
+        &mut self,
+        now: Now,
+        expires_secs: u64,
+        addrs: &[Addr],
+    ) -> Result<Done, Refusal> {
+        if expires_secs == 0 || expires_secs > EXPIRES_SECS_MAX {
+            return Err(Refusal::Bad("an invitation holds for a second to a year"));
+        }
+        let ends_ms = now.unix_ms.saturating_add(expires_secs.saturating_mul(1000));
+        let expires = u32::try_from(ends_ms / 60_000).unwrap_or(u32::MAX);
+        let ik = self.me.secrets.public().ik;
+        let invitation = Invitation::new(&self.me.group, &ik, expires, addrs, &mut self.rng);
+        let others = self.dag.members();
+        let others = others.iter().filter(|member| **member != self.me.id).copied();
+        let admitters = core::iter::once(self.me.id).chain(others).take(ADMITTERS_MAX);
+        let body = OpBody::Invite(Invite {
+            inv_pk: invitation.public(),
+            admitters: List::first(admitters),
+            expires,
+        });
+        let invite = self.author(now, &body).map_err(|_reject| Refusal::NotAMember)?;
+        let secret =
+            InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
+        self.keep_invite(secret);
+        for link in self.greeted() {
+            self.send_invite_keys(now, link);
+        }
+        Ok(Done::Invited(invite, invitation.to_text()))
+    }
+
+    fn keep_invite(&mut self, secret: InviteSecret) {
+        if self.invites.get(&secret.invite) != Some(&secret) {
+            self.invites.insert(secret.invite, secret.clone());
+            self.persist(vec![Change::Invite(secret)]);
+        }
+    }
+
+    /// Whoever may admit with our open invitations gets their keys, over the link alone.
+    pub(crate) fn send_invite_keys(&mut self, now: Now, link: LinkId) {
+        let Some(member) = self.up(link).map(|up| up.member) else { return };
+        let keys: Vec<_> = self
+            .invites
+            .values()
+            .filter(|secret| {
+                self.dag.invite(&secret.invite).is_some_and(|(author, invite)| {
+                    author == self.me.id
+                        && invite.admitters.contains(&member)
+                        && invite.expires >= now.unix_minutes()
+                        && !self.dag.is_used(&secret.invite)
+                })
+            })
+            .cloned()
+            .collect();
+        for key in keys {
+            self.send(now, link, &LinkMsg::InviteKey(key));
+        }
+    }
+
+    pub(crate) fn on_invite_key(&mut self, secret: InviteSecret) {
+        // Its op may come a moment later; a key without one admits nobody.
+        const KEYS_MAX: usize = 4096;
+        if self.invites.len() < KEYS_MAX {
+            self.keep_invite(secret);
+        }
+    }
+
+    pub(crate) fn on_join_opened(&mut self, now: Now, link: LinkId, ends: &Ends) {
+        let (second, count) = &mut self.joins;
+        if second.after_ms(1000) <= now.instant {
+            (*second, *count) = (now.instant, 0);
+        }
+        *count = count.saturating_add(1);
+        let under_way = self
+            .channels
+            .values()
+            .filter(|channel| matches!(channel, Channel::Joining(..)))
+            .count();
+        if *count > JOINS_PER_SECOND || under_way >= JOINS_MAX {
+            return self.close(link);
+        }
+        let admission = Admission {
+            state: State::Shaking { prologue: prologue(ends) },
+            due: now.instant.after_ms(HANDSHAKE_MS),
+            reassembly: Reassembly::default(),
+        };
+        self.channels.insert(link, Channel::Joining(Box::new(admission), Deframer::default()));
+    }
+
+    pub(crate) fn on_join_frame(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        (mut admission, deframer): (Admission, Deframer),
+        frame: &[u8],
+    ) -> Result<(), Reject> {
+        match admission.state {
+            State::Shaking { prologue } => {
+                let (invite, mut handshake) = self.invited(now, &prologue, frame)?;
+                let send = frame::framed(&handshake.write()?)?;
+                self.transmit(link, send);
+                admission.state = State::Commit { session: Box::new(handshake.finish()?), invite };
+            }
+            State::Commit { mut session, invite } => {
+                admission.reassembly.push(&mut session, frame)?;
+                let Some(bytes) = admission.reassembly.next()? else {
+                    return Err(Reject::Encoding);
+                };
+                let JoinMsg::Commit(commitment) = JoinMsg::decode(&bytes)? else {
+                    return Err(Reject::OutOfTurn);
+                };
+                let answer = self.offer(now, &invite);
+                let goes_on = matches!(answer, JoinMsg::Offer(_));
+                let send = frame::seal(&mut session, &answer.encode())?;
+                self.transmit(link, send);
+                admission.due = now.instant.after_ms(JOIN_READING_MS);
+                admission.state = if goes_on {
+                    State::Reading { session, invite, commitment }
+                } else {
+                    State::Over
+                };
+            }
+            State::Reading { mut session, invite, commitment } => {
+                admission.reassembly.push(&mut session, frame)?;
+                let Some(bytes) = admission.reassembly.next()? else {
+                    admission.state = State::Reading { session, invite, commitment };
+                    self.channels.insert(link, Channel::Joining(Box::new(admission), deframer));
+                    return Ok(());
+                };
+                let JoinMsg::Keys(keys) = JoinMsg::decode(&bytes)? else {
+                    return Err(Reject::OutOfTurn);
+                };
+                if !same(&keys.commitment(), &commitment) {
+                    return Err(Reject::Handshake);
+                }
+                self.admit(now, link, &mut session, (invite, *keys))?;
+                admission.due = now.instant.after_ms(HANDSHAKE_MS);
+                admission.state = State::Over;
+            }
+            State::Over => return Err(Reject::OutOfTurn),
+        }
+        self.channels.insert(link, Channel::Joining(Box::new(admission), deframer));
+        Ok(())
+    }
+
+    /// Finds the invitation under whose key a first message was made.
+    fn invited(
+        &mut self,
+        now: Now,
+        prologue: &[u8],
+        frame: &[u8],
+    ) -> Result<(OpId, Handshake), Reject> {
+        let secrets: Vec<_> = self.invites.values().cloned().collect();
+        for secret in secrets {
+            let Some((_, invite)) = self.dag.invite(&secret.invite) else { continue };
+            let is_forgotten =
+                invite.expires.saturating_add(ENDED_KEPT_MINUTES) < now.unix_minutes();
+            if is_forgotten || !invite.admitters.contains(&self.me.id) {
+                continue;
+            }
+            let seed = draw(&mut self.rng);
+            let mut handshake =
+                Handshake::invited(Role::Responder, &secret.join_psk, prologue, seed)?;
+            if handshake.read(frame).is_ok() {
+                return Ok((secret.invite, handshake));
+            }
+        }
+        Err(Reject::Handshake)
+    }
+
+    /// J2: why not, or what the group is for.
+    fn offer(&mut self, now: Now, invite: &OpId) -> JoinMsg {
+        let Some((_, body)) = self.dag.invite(invite) else { return JoinMsg::No(No::Cancelled) };
+        if self.dag.is_used(invite) {
+            return JoinMsg::No(No::Used);
+        }
+        if body.expires < now.unix_minutes() {
+            return JoinMsg::No(No::Expired);
+        }
+        let params = &self.dag.genesis().params;
+        if params.ask_first {
+            return JoinMsg::No(No::AskFirst);
+        }
+        let agreement = self.dag.agreement();
+        JoinMsg::Offer(Box::new(Offer {
+            nonce: draw(&mut self.rng),
+            group: self.me.group,
+            invite: *invite,
+            reason: agreement.reason.clone(),
+            agreement: agreement.text.clone(),
+            ttl_secs: params.ttl_default_secs,
+        }))
+    }
+
+    /// J4: the Add is durable first; then the newcomer gets everything, the Add last.
+    fn admit(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        session: &mut Session,
+        (invite, keys): (OpId, Keys),
+    ) -> Result<(), Reject> {
+        // Someone else may have come in with it while this person was reading.
+        if let JoinMsg::No(no) = self.offer(now, &invite) {
+            let send = frame::seal(session, &JoinMsg::No(no).encode())?;
+            self.transmit(link, send);
+            return Ok(());
+        }
+        let digest = keys_digest(&keys.keys, &keys.prekey, &keys.subkey);
+        let add = Add {
+            invite,
+            keys: keys.keys,
+            prekey: keys.prekey,
+            subkey: keys.subkey,
+            join_sig: keys.join_sig,
+            self_sig: keys.self_sig,
+        };
+        self.author(now, &OpBody::Add(Box::new(add)))?;
+        let sig = self.me.secrets.sign_as_member(Label::JoinSig, &[session.hash(), &digest]);
+        let admitted = JoinMsg::Admitted(Admitted { admitter: self.me.id, sig });
+        let mut send = frame::seal(session, &admitted.encode())?;
+        for message in self.all_ops() {
+            send.extend(frame::seal(session, &message.encode())?);
+        }
+        self.transmit(link, send);
+        Ok(())
+    }
+
+    fn all_ops(&self) -> Vec<JoinMsg> {
+        let mut batches = vec![Vec::new()];
+        let mut bytes = 0_usize;
+        for (_, op) in self.dag.except(&fixedbitset::FixedBitSet::new()) {
+            let size = op.header.len().saturating_add(op.body.len()).saturating_add(72);
+            let is_full = batches.last().is_some_and(|batch: &Vec<_>| {
+                !batch.is_empty()
+                    && (batch.len() >= BATCH_OPS_MAX || bytes.saturating_add(size) > BATCH_BYTES)
+            });
+            if is_full {
+                batches.push(Vec::new());
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(size);
+            if let Some(batch) = batches.last_mut() {
+                batch.push(op.clone());
+            }
+        }
+        let last = batches.len().saturating_sub(1);
+        let ops = |(at, batch)| JoinMsg::Ops(JoinOps { ops: List::first(batch), more: at < last });
+        batches.into_iter().enumerate().map(ops).collect()
+    }
+}

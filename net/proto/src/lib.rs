@@ -1,0 +1,63 @@
+//! How the members of a group agree, without a server: the pure core of Kith.
+//!
+//! No IO, no clock, no randomness of its own: time and random bytes are arguments, what is to be done
+//! comes out as [`Output`]s, in order. A seed replays a whole group.
+//!
+//! ```text
+//! bytes  -> links (hints, Noise) -> link messages -> sync, spread -> control (ops) and log (entries)
+//! person -> Command ------------------------------------------------^         |
+//!                                                       Output <-------------+
+//! ```
+//!
+//! The main path: [`Engine::handle`] in `engine.rs`; a message's way out in `spread.rs`, in through
+//! `links.rs`; who the members are in `control/membership.rs`; who may read what in `sync/entries.rs`.
+//! Bounds stand in [`limits`], labels in `kdf.rs`, formats in docs/protocol.md.
+
+#![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic)]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that overflows fails"
+    )
+)]
+
+mod address;
+mod change;
+mod control;
+mod encoding;
+mod engine;
+mod error;
+mod founding;
+mod ids;
+mod join;
+mod kdf;
+mod keys;
+pub mod limits;
+mod link;
+mod links;
+mod log;
+pub mod message;
+mod noise;
+mod spread;
+mod sync;
+mod timers;
+
+pub use address::{Addr, Card};
+pub use change::{
+    Accepted, ChainState, Change, InviteSecret, Loaded, Notice, Path, Wanted, Written,
+};
+pub use control::{Add, Agreement, Dag, Genesis, GroupParams, Invite, Op, OpBody, OpHeader, Taken};
+pub use encoding::{Bytes, List, Text, decode, encode};
+pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose};
+pub use error::{JoinError, Refusal, Reject};
+pub use founding::Founding;
+pub use ids::{EntryId, GroupId, LinkId, LocalId, MemberId, NotAnId, OpId, RequestId, Ticket};
+pub use join::{Invitation, JoinStep, Joined, Newcomer, No, Offer};
+pub use kdf::Label;
+pub use keys::{Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody};
+pub use link::Ends;
+pub use log::{Ends as EntryEnds, Entry, EntryBody, EntryHeader, Order, SeqRange};
+pub use noise::Role;
+pub use timers::{Instant, Now, minutes_to_unix_ms};

@@ -1,0 +1,104 @@
+//! Every bound of the protocol in one place (docs/protocol.md, "Limits").
+//!
+//! A bound is checked before anything is allocated for what it bounds; all sizes are in bytes.
+
+/// Version of ops, entries, links and joins that this build speaks.
+pub const VERSION: u8 = 1;
+/// Suite 1: Ed25519, X25519, XChaCha20-Poly1305, BLAKE3, Noise with BLAKE2s.
+pub const SUITE: u8 = 1;
+
+/// Header of a control op.
+pub const OP_HEADER_MAX: usize = 1024;
+/// Body of a control op.
+pub const OP_BODY_MAX: usize = 32 * 1024;
+/// Body of an op that is none of Genesis, Add, `RemoveCert` and Suggest.
+pub const OP_BODY_SMALL: usize = 1024;
+/// Heads that an op names.
+pub const OP_DEPS_MAX: usize = 16;
+/// Heads above which a Merge is due.
+pub const HEADS_BEFORE_MERGE: usize = 8;
+/// How long each member waits before its own Merge, times its rank, in milliseconds.
+pub const MERGE_STEP_MS: u64 = 10_000;
+/// Members who may admit with one invitation.
+pub const ADMITTERS_MAX: usize = 32;
+
+/// Header of an entry: sixteen op heads, eight deps and the fixed fields.
+pub const ENTRY_HEADER_MAX: usize = 1536;
+/// Entries that an entry names beside its own predecessor.
+pub const ENTRY_DEPS_MAX: usize = 8;
+/// A text that a person writes, in bytes of UTF-8.
+pub const TEXT_MAX: usize = 65_536;
+/// A payload with its padding.
+pub const PAYLOAD_MAX: usize = 72 * 1024 + 1024;
+
+/// A group's name, in bytes of UTF-8.
+pub const NAME_MAX: usize = 256;
+/// Why a group meets.
+pub const REASON_MAX: usize = 4096;
+/// What a group agreed on.
+pub const AGREEMENT_MAX: usize = 16 * 1024;
+/// The name someone bears in a group.
+pub const PSEUDONYM_MAX: usize = 128;
+
+/// Addresses in a card.
+pub const CARD_ADDRS_MAX: usize = 8;
+/// Addresses in an invitation link.
+pub const INVITE_ADDRS_MAX: usize = 4;
+/// An invitation link as text.
+pub const INVITE_LINK_MAX: usize = 400;
+/// Length of a host name in an address.
+pub const HOST_MAX: usize = 120;
+
+/// Hints in a link's first message, in groups of up to as many others.
+pub const HINTS: usize = 64;
+/// Hints in a link's first message, in larger groups.
+pub const HINTS_LARGE: usize = 512;
+/// One Noise message (Noise spec, section 3).
+pub const NOISE_MAX: usize = 65_535;
+/// The plaintext of the largest frame: a Noise message without its tag.
+pub const FRAME_PLAIN_MAX: usize = NOISE_MAX - 16;
+/// Frame plaintexts are padded to one of these sizes.
+pub const FRAME_SIZES: [usize; 8] = [256, 1024, 2048, 4096, 8192, 16_384, 32_768, FRAME_PLAIN_MAX];
+/// A link message before it is cut into frames.
+pub const LINK_MSG_MAX: usize = 128 * 1024;
+/// Frames after which a direction's key is renewed.
+pub const REKEY_EVERY: u64 = 1 << 16;
+/// Ops, entries or bytes that one link message carries at most.
+pub const BATCH_OPS_MAX: usize = 256;
+/// Entries in one link message.
+pub const BATCH_ENTRIES_MAX: usize = 256;
+/// Bytes of entries after which a batch is full. One entry may go over it.
+pub const BATCH_BYTES: usize = 64 * 1024;
+/// Heads and ancestors named in one exchange of heads.
+pub const HEADS_MAX: usize = 64;
+/// Ranges asked for at once.
+pub const RANGES_MAX: usize = 64;
+/// Tips in one frontier message.
+pub const TIPS_MAX: usize = 512;
+/// Entries advertised or asked for by id at once.
+pub const IDS_MAX: usize = 256;
+
+/// How far ahead of our clock an op or entry may be before it waits, in milliseconds.
+pub const FUTURE_MS: u64 = 10 * 60 * 1000;
+/// Ops and entries that wait for ops we lack, in all and over all links.
+pub const PARKED_MAX: usize = 1000;
+/// Bytes of ops and entries that wait.
+pub const PARKED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A handshake, of a link or a join, must end within this.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// From a newcomer's first message to their keys: reading the agreement takes time.
+pub const JOIN_READING_MS: u64 = 10 * 60 * 1000;
+/// Joins that may be under way at once.
+pub const JOINS_MAX: usize = 16;
+/// Joins begun by anyone, in any second.
+pub const JOINS_PER_SECOND: u32 = 20;
+/// Links that may be open or opening at once, of members or of strangers.
+pub const LINKS_MAX: usize = 256;
+/// Silence after which a keep-alive is sent, in milliseconds.
+pub const PING_MS: u64 = 20_000;
+/// Silence after which a link is closed, in milliseconds.
+pub const SILENT_MS: u64 = 60_000;
+/// Text messages waiting for a first link in this run.
+pub const OUTBOX_MAX: usize = 1000;
+/// Adds by one author within seven days, whatever the group's own parameter says.
+pub const ADDS_PER_WEEK_MAX: u16 = 1000;

@@ -1,0 +1,130 @@
+//! An admitted link: its session, and what is known of what its member holds.
+
+use std::collections::BTreeMap;
+
+use fixedbitset::FixedBitSet;
+
+use super::frame::{self, Reassembly};
+use super::{Ends, LinkMsg, Tip};
+use crate::change::Path;
+use crate::error::Reject;
+use crate::ids::{MemberId, OpId};
+use crate::log::SeqRange;
+use crate::noise::{Role, Session};
+use crate::timers::Instant;
+
+/// A link to a member. "Theirs" is what this device knows of the other end, from what it said.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) member: MemberId,
+    pub(crate) role: Role,
+    pub(crate) path: Path,
+    pub(crate) ends: Ends,
+    session: Box<Session>,
+    reassembly: Reassembly,
+    /// Our Hello is sent, and no op came since that they could not have heard of.
+    pub(crate) said_hello: bool,
+    /// An op was taken in between our Hello and theirs.
+    pub(crate) hello_is_stale: bool,
+    /// Their Hello came.
+    pub(crate) greeted: bool,
+    /// Admitted both ways, ops equal, their addresses durable.
+    pub(crate) linked: bool,
+    /// The ops they hold, by our index.
+    pub(crate) their_ops: FixedBitSet,
+    /// Ops they named that are not held here.
+    pub(crate) lacking: Vec<OpId>,
+    /// Their digest of the frontier, from their Hello.
+    pub(crate) their_digest: [u8; 32],
+    /// Our frontier is sent.
+    pub(crate) said_frontier: bool,
+    /// Frontiers were found equal, or theirs came.
+    pub(crate) heard_frontier: bool,
+    /// All they could give was taken in once.
+    pub(crate) settled: bool,
+    /// The newest entry of every author that they are known to hold.
+    pub(crate) tips: BTreeMap<MemberId, u32>,
+    /// Below this, they cannot give us more of an author.
+    pub(crate) floors: BTreeMap<MemberId, u32>,
+    /// What we asked them for; empty when nothing is under way.
+    pub(crate) asked: Vec<SeqRange>,
+    /// Loads under way for them.
+    pub(crate) serving: usize,
+    /// What is to be advertised to them, and when.
+    pub(crate) have: Vec<Tip>,
+    pub(crate) have_due: Option<Instant>,
+    /// When they were last heard, and when we last spoke.
+    pub(crate) heard: Instant,
+    pub(crate) spoke: Instant,
+}
+
+impl Up {
+    pub(crate) fn new(
+        member: MemberId,
+        session: Box<Session>,
+        (role, path, ends): (Role, Path, Ends),
+        now: Instant,
+    ) -> Self {
+        Self {
+            member,
+            role,
+            path,
+            ends,
+            session,
+            reassembly: Reassembly::default(),
+            said_hello: false,
+            hello_is_stale: false,
+            greeted: false,
+            linked: false,
+            their_ops: FixedBitSet::new(),
+            lacking: Vec::new(),
+            their_digest: [0; 32],
+            said_frontier: false,
+            heard_frontier: false,
+            settled: false,
+            tips: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            asked: Vec::new(),
+            serving: 0,
+            have: Vec::new(),
+            have_due: None,
+            heard: now,
+            spoke: now,
+        }
+    }
+
+    /// Seals a message for this link; the result must be sent before anything sealed later.
+    pub(crate) fn seal(&mut self, message: &LinkMsg) -> Result<Vec<u8>, Reject> {
+        frame::seal(&mut self.session, &message.encode())
+    }
+
+    /// Opens a frame and gives the messages that it completes.
+    pub(crate) fn open(&mut self, sealed: &[u8]) -> Result<Vec<LinkMsg>, Reject> {
+        self.reassembly.push(&mut self.session, sealed)?;
+        let mut messages = Vec::new();
+        while let Some(bytes) = self.reassembly.next()? {
+            messages.push(LinkMsg::decode(&bytes)?);
+        }
+        Ok(messages)
+    }
+
+    /// Notes that they hold an author's `seq`-th entry.
+    pub(crate) fn holds(&mut self, author: MemberId, seq: u32) {
+        let tip = self.tips.entry(author).or_insert(seq);
+        *tip = (*tip).max(seq);
+    }
+
+    /// Whether they are known to hold an author's `seq`-th entry, or a newer one.
+    pub(crate) fn is_known_to_hold(&self, author: &MemberId, seq: u32) -> bool {
+        self.tips.get(author).is_some_and(|tip| *tip >= seq)
+    }
+
+    /// Of two links to one member, whether `self` stays: that whose initiator has the smaller PeerId,
+    /// if both run between the same two peers; otherwise the newer one, for a peer that is gone does
+    /// not come back under its old PeerId.
+    pub(crate) fn stays_against_newer(&self, newer: &Self) -> bool {
+        let crossed = self.ends.initiator == newer.ends.responder
+            && self.ends.responder == newer.ends.initiator;
+        crossed && self.ends.initiator < newer.ends.initiator
+    }
+}

@@ -1,0 +1,296 @@
+//! Links in the engine: opened, admitted, greeted, kept alive, closed.
+//!
+//! ```text
+//! Opening -> Up -> (both Hellos) greeted -> (ops equal, their card durable) linked
+//! ```
+
+use rand_core::CryptoRng;
+
+use crate::address::Card;
+use crate::change::{Change, Notice, Path};
+use crate::encoding::List;
+use crate::engine::{Channel, Engine, Event};
+use crate::error::Reject;
+use crate::ids::{LinkId, MemberId};
+use crate::limits::{HANDSHAKE_MS, PING_MS, SILENT_MS, VERSION};
+use crate::link::frame::Deframer;
+use crate::link::{ANSWER_LEN, Ends, Hello, LinkMsg, Opened, Opening, Up};
+use crate::noise::Role;
+use crate::timers::{Instant, Now};
+
+impl<R: CryptoRng> Engine<R> {
+    pub(crate) fn on_link_opened(&mut self, now: Now, link: LinkId, how: (Role, Path, Ends)) {
+        let (role, path, ends) = how;
+        let state = match role {
+            Role::Initiator => {
+                let (state, send) = Opening::initiate(&self.pairs, &ends, &mut self.rng);
+                self.transmit(link, send);
+                state
+            }
+            Role::Responder => Opening::Listening,
+        };
+        let due = now.instant.after_ms(HANDSHAKE_MS);
+        let deframer = Deframer::default();
+        self.channels.insert(link, Channel::Opening { state, role, ends, path, deframer, due });
+    }
+
+    /// Bytes came on any stream.
+    pub(crate) fn on_received(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        bytes: &[u8],
+    ) -> Result<(), Reject> {
+        match self.channels.get_mut(&link) {
+            None => return Ok(()),
+            Some(
+                Channel::Opening { deframer, .. }
+                | Channel::Up(_, deframer)
+                | Channel::Joining(_, deframer),
+            ) => deframer.push(bytes),
+        }
+        // Whatever a message does to the stream decides how the next bytes are read.
+        while let Some(message) = self.next_message(link) {
+            match self.channels.remove(&link) {
+                None => return Ok(()),
+                Some(Channel::Opening { state, role, ends, path, deframer, due }) => {
+                    let opened =
+                        state.advance(&message, &ends, (&self.me, &self.pairs), &mut self.rng)?;
+                    match opened {
+                        Opened::Next(state, send) => {
+                            let next = Channel::Opening { state, role, ends, path, deframer, due };
+                            self.channels.insert(link, next);
+                            self.transmit(link, send);
+                        }
+                        Opened::Admitted { member, session, send } => {
+                            self.transmit(link, send);
+                            let up = Up::new(member, session, (role, path, ends), now.instant);
+                            self.on_admitted(now, link, up, deframer);
+                        }
+                        Opened::Stranger(send) => {
+                            self.transmit(link, send);
+                            self.close(link);
+                        }
+                    }
+                }
+                Some(Channel::Up(mut up, deframer)) => {
+                    let messages = up.open(&message)?;
+                    up.heard = now.instant;
+                    self.channels.insert(link, Channel::Up(up, deframer));
+                    for message in messages {
+                        self.on_message(now, link, message)?;
+                    }
+                }
+                Some(Channel::Joining(admission, deframer)) => {
+                    self.on_join_frame(now, link, (*admission, deframer), &message)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_message(&mut self, link: LinkId) -> Option<Vec<u8>> {
+        match self.channels.get_mut(&link)? {
+            Channel::Opening { state, deframer, .. } if state.awaits_raw() => {
+                deframer.next_raw(ANSWER_LEN)
+            }
+            Channel::Opening { deframer, .. }
+            | Channel::Up(_, deframer)
+            | Channel::Joining(_, deframer) => deframer.next(),
+        }
+    }
+
+    /// A member is at the other end. Of two links to one member, one stays.
+    fn on_admitted(&mut self, now: Now, link: LinkId, up: Up, deframer: Deframer) {
+        let other = self
+            .channels
+            .iter()
+            .find(|(_, channel)| matches!(channel, Channel::Up(old, _) if old.member == up.member))
+            .map(|(other, _)| *other);
+        if let Some(other) = other {
+            if self.up(other).is_some_and(|old| old.stays_against_newer(&up)) {
+                return self.close(link);
+            }
+            self.close(other);
+        }
+        let speaks_first = up.role == Role::Initiator;
+        self.channels.insert(link, Channel::Up(Box::new(up), deframer));
+        if speaks_first {
+            self.say_hello(now, link);
+        }
+    }
+
+    fn say_hello(&mut self, now: Now, link: LinkId) {
+        let Some(member) = self.up(link).map(|up| up.member) else { return };
+        let hello = Hello {
+            v: VERSION,
+            now: now.minutes(),
+            caps: 0,
+            card: Card::new(&self.me, &self.reachable, now),
+            heads: List::first(self.dag.heads()),
+            group: self.digest_for(&member),
+            lane: [0; 32],
+        };
+        self.send(now, link, &LinkMsg::Hello(Box::new(hello)));
+        if let Some(up) = self.up(link) {
+            up.said_hello = true;
+        }
+    }
+
+    fn on_message(&mut self, now: Now, link: LinkId, message: LinkMsg) -> Result<(), Reject> {
+        let Some(up) = self.up(link) else { return Ok(()) };
+        let is_first = !up.greeted;
+        if matches!(message, LinkMsg::Hello(_)) != is_first {
+            return Err(Reject::OutOfTurn);
+        }
+        match message {
+            LinkMsg::Hello(hello) => self.on_hello(now, link, *hello),
+            LinkMsg::Card(card) => self.take_card(card),
+            LinkMsg::InviteKey(key) => {
+                self.on_invite_key(key);
+                Ok(())
+            }
+            LinkMsg::OpsWant(want) => self.on_ops_want(now, link, &want),
+            LinkMsg::Ops(ops) => self.on_ops(now, link, ops),
+            LinkMsg::Frontier(frontier) => self.on_frontier(now, link, frontier),
+            LinkMsg::Want(want) => self.on_want(link, want),
+            LinkMsg::Entries(entries) => self.on_entries(now, link, entries),
+            LinkMsg::Have(have) => self.on_have(now, link, &have),
+            LinkMsg::Ping(n) => {
+                self.send(now, link, &LinkMsg::Pong(n));
+                Ok(())
+            }
+            LinkMsg::Pong(_) => Ok(()),
+        }
+    }
+
+    fn on_hello(&mut self, now: Now, link: LinkId, hello: Hello) -> Result<(), Reject> {
+        let Some(up) = self.up(link) else { return Ok(()) };
+        if hello.v != VERSION {
+            return Err(Reject::Version);
+        }
+        if hello.card.member != up.member {
+            return Err(Reject::Foreign);
+        }
+        up.greeted = true;
+        up.their_digest = hello.group;
+        let replies = !up.said_hello;
+        self.take_card(hello.card)?;
+        if replies {
+            self.say_hello(now, link);
+        }
+        self.send_invite_keys(now, link);
+        self.on_heads(now, link, &hello.heads);
+        if self.up(link).is_some_and(|up| up.hello_is_stale) {
+            self.push_ops(now, link);
+        }
+        Ok(())
+    }
+
+    /// Takes in a member's card, if it is newer than the one held. A card of someone unknown here
+    /// waits for nobody: it comes again with their own Hello.
+    fn take_card(&mut self, card: Card) -> Result<(), Reject> {
+        if card.member == self.me.id {
+            return Ok(());
+        }
+        let Some(msk) = self.dag.newest_subkey(&card.member) else { return Ok(()) };
+        card.verify(&self.me.group, &msk)?;
+        if self.cards.get(&card.member).is_some_and(|held| held.wall >= card.wall) {
+            return Ok(());
+        }
+        self.cards.insert(card.member, card.clone());
+        self.persist(vec![Change::Card(card)]);
+        self.event(Event::Members);
+        Ok(())
+    }
+
+    /// Our addresses changed: everyone linked hears it.
+    pub(crate) fn on_reachable(&mut self, now: Now, addrs: Vec<crate::address::Addr>) {
+        if self.reachable == addrs {
+            return;
+        }
+        self.reachable = addrs;
+        let card = Card::new(&self.me, &self.reachable, now);
+        for link in self.greeted() {
+            self.send(now, link, &LinkMsg::Card(card.clone()));
+        }
+    }
+
+    /// Passes on the names of those the other end may not have met.
+    pub(crate) fn send_cards(&mut self, now: Now, link: LinkId) {
+        let member = self.up(link).map(|up| up.member);
+        let members = self.dag.members();
+        let cards: Vec<_> = self
+            .cards
+            .values()
+            .filter(|card| Some(card.member) != member && members.contains(&card.member))
+            .cloned()
+            .collect();
+        for card in cards {
+            self.send(now, link, &LinkMsg::Card(card));
+        }
+    }
+
+    /// Seals a message and sends it. What does not fit is a bug of ours and closes the link.
+    pub(crate) fn send(&mut self, now: Now, link: LinkId, message: &LinkMsg) {
+        let Some(up) = self.up(link) else { return };
+        up.spoke = now.instant;
+        match up.seal(message) {
+            Ok(bytes) => self.transmit(link, bytes),
+            Err(_too_long) => self.close(link),
+        }
+    }
+
+    /// Says that a link is up, once it is: admitted both ways, ops equal, their card durable.
+    pub(crate) fn check_linked(&mut self, now: Now, link: LinkId) {
+        let everything = self.dag.everything();
+        let Some(up) = self.up(link) else { return };
+        if up.linked
+            || !up.greeted
+            || !up.lacking.is_empty()
+            || !everything.is_subset(&up.their_ops)
+        {
+            return;
+        }
+        up.linked = true;
+        let (member, path): (MemberId, Path) = (up.member, up.path);
+        self.persist(vec![Change::Notice(Notice::LinkUp(member, path))]);
+        self.event(Event::LinkUp(link, member, path));
+        self.send_cards(now, link);
+        self.begin_catch_up(now, link);
+    }
+
+    pub(crate) fn channel_timeout(channel: &Channel) -> Option<Instant> {
+        match channel {
+            Channel::Opening { due, .. } => Some(*due),
+            Channel::Up(up, _) => {
+                let ping = up.spoke.after_ms(PING_MS);
+                let silent = up.heard.after_ms(SILENT_MS);
+                Some(ping.min(silent).min(up.have_due.unwrap_or(silent)))
+            }
+            Channel::Joining(admission, _) => Some(admission.due()),
+        }
+    }
+
+    pub(crate) fn on_channel_tick(&mut self, now: Now, link: LinkId) {
+        let is_due = |due: Instant| due <= now.instant;
+        match self.channels.get(&link) {
+            Some(Channel::Opening { due, .. }) if is_due(*due) => self.close(link),
+            Some(Channel::Joining(admission, _)) if is_due(admission.due()) => self.close(link),
+            Some(Channel::Up(up, _)) => {
+                if is_due(up.heard.after_ms(SILENT_MS)) {
+                    return self.close(link);
+                }
+                let (have, ping) =
+                    (up.have_due.is_some_and(is_due), is_due(up.spoke.after_ms(PING_MS)));
+                if have {
+                    self.advertise(now, link);
+                }
+                if ping {
+                    self.send(now, link, &LinkMsg::Ping(now.instant.0));
+                }
+            }
+            Some(Channel::Opening { .. } | Channel::Joining(..)) | None => {}
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Ops between two members: what one has and the other lacks, and Merge when heads grow many.
+
+use fixedbitset::FixedBitSet;
+use rand_core::CryptoRng;
+
+use crate::change::{Change, Notice};
+use crate::control::{Op, OpBody, Taken};
+use crate::encoding::List;
+use crate::engine::{Channel, Engine, Event, Parked};
+use crate::error::Reject;
+use crate::ids::{LinkId, OpId};
+use crate::limits::{
+    BATCH_BYTES, BATCH_OPS_MAX, FUTURE_MS, HEADS_BEFORE_MERGE, HEADS_MAX, MERGE_STEP_MS,
+};
+use crate::link::{LinkMsg, Ops, OpsWant};
+use crate::timers::{Now, minutes_to_unix_ms};
+
+impl<R: CryptoRng> Engine<R> {
+    /// The other end named heads: those known here tell what it holds, the rest is asked for.
+    pub(crate) fn on_heads(&mut self, now: Now, link: LinkId, heads: &[OpId]) {
+        let (known, unknown): (Vec<OpId>, Vec<OpId>) =
+            heads.iter().partition(|head| self.dag.contains(head));
+        let theirs = self.dag.closure(&known);
+        let Some(up) = self.up(link) else { return };
+        up.their_ops.union_with(&theirs);
+        up.lacking = unknown;
+        if up.lacking.is_empty() {
+            self.check_linked(now, link);
+        } else {
+            self.ask_ops(now, link);
+        }
+    }
+
+    fn ask_ops(&mut self, now: Now, link: LinkId) {
+        let have = self.landmarks();
+        let Some(up) = self.up(link) else { return };
+        let want = OpsWant { have: List::first(have), want: List::first(up.lacking.clone()) };
+        self.send(now, link, &LinkMsg::OpsWant(want));
+    }
+
+    /// Our heads, then ops at distance 1, 2, 4 .. back in the order in which they came.
+    fn landmarks(&self) -> Vec<OpId> {
+        let mut have = self.dag.heads();
+        have.truncate(HEADS_MAX / 2);
+        let ids: Vec<_> = self.dag.ids().collect();
+        let mut distance = 1_usize;
+        while let Some(id) = ids.len().checked_sub(distance).and_then(|at| ids.get(at)) {
+            if !have.contains(id) {
+                have.push(*id);
+            }
+            distance = distance.saturating_mul(2);
+        }
+        have
+    }
+
+    /// They ask: everything they lack, ancestors first, in batches.
+    pub(crate) fn on_ops_want(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        want: &OpsWant,
+    ) -> Result<(), Reject> {
+        let known: Vec<_> = want.have.iter().filter(|id| self.dag.contains(id)).copied().collect();
+        let theirs = self.dag.closure(&known);
+        let Some(up) = self.up(link) else { return Ok(()) };
+        // What they say now is the truth: an op sent on a link that broke may not have arrived.
+        up.their_ops = theirs;
+        self.push_ops(now, link);
+        self.check_linked(now, link);
+        Ok(())
+    }
+
+    /// Sends a batch of the ops that the other end lacks.
+    pub(crate) fn push_ops(&mut self, now: Now, link: LinkId) {
+        let Some(theirs) = self.up(link).map(|up| up.their_ops.clone()) else { return };
+        let (mut batch, mut bytes, mut more) = (Vec::new(), 0_usize, false);
+        let mut sent = FixedBitSet::with_capacity(self.dag.len());
+        for (at, op) in self.dag.except(&theirs) {
+            let size = op.header.len().saturating_add(op.body.len()).saturating_add(72);
+            let full = batch.len() >= BATCH_OPS_MAX || bytes.saturating_add(size) > BATCH_BYTES;
+            if full && !batch.is_empty() {
+                more = true;
+                break;
+            }
+            bytes = bytes.saturating_add(size);
+            batch.push(op.clone());
+            sent.insert(at);
+        }
+        if let Some(up) = self.up(link) {
+            up.their_ops.union_with(&sent);
+        }
+        if !batch.is_empty() {
+            self.send(now, link, &LinkMsg::Ops(Ops { ops: List::first(batch), more }));
+        }
+    }
+
+    /// Ops came.
+    pub(crate) fn on_ops(&mut self, now: Now, link: LinkId, ops: Ops) -> Result<(), Reject> {
+        let more = ops.more;
+        let ids: Vec<_> = ops.ops.iter().map(Op::id).collect();
+        self.take_ops(now, ops.ops.into_vec(), Some(link))?;
+        let theirs = self.dag.closure(&ids);
+        let dag = &self.dag;
+        let Some(Channel::Up(up, _)) = self.channels.get_mut(&link) else { return Ok(()) };
+        up.their_ops.union_with(&theirs);
+        up.lacking.retain(|id| !dag.contains(id));
+        if more || !up.lacking.is_empty() {
+            // A batch without progress would be asked for again for ever.
+            if ids.is_empty() {
+                return Err(Reject::OutOfTurn);
+            }
+            self.ask_ops(now, link);
+        }
+        self.check_linked(now, link);
+        Ok(())
+    }
+
+    /// Takes in ops; new ones become durable together and are passed on at once.
+    ///
+    /// From a link, the first bad one is that member's fault. Without one, bad ones are dropped.
+    pub(crate) fn take_ops(
+        &mut self,
+        now: Now,
+        ops: Vec<Op>,
+        from: Option<LinkId>,
+    ) -> Result<(), Reject> {
+        let before = self.dag.members();
+        let mut changes = Vec::new();
+        let mut fault = Ok(());
+        for op in ops {
+            match self.take_op(now, op, from, &mut changes) {
+                Ok(()) => {}
+                Err(_reject) if from.is_none() => {}
+                Err(reject) => {
+                    fault = Err(reject);
+                    break;
+                }
+            }
+        }
+        if changes.is_empty() {
+            return fault;
+        }
+        let after = self.dag.members();
+        for member in after.difference(&before) {
+            changes.push(Change::Notice(Notice::MemberJoined(*member)));
+        }
+        for member in before.difference(&after) {
+            changes.push(Change::Notice(Notice::MemberLeft(*member)));
+        }
+        self.persist(changes);
+        if before != after {
+            self.on_members_changed();
+            self.event(Event::Members);
+        }
+        self.after_new_ops(now);
+        fault
+    }
+
+    fn take_op(
+        &mut self,
+        now: Now,
+        op: Op,
+        from: Option<LinkId>,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Reject> {
+        let wall = op.parse().map(|(header, _)| minutes_to_unix_ms(header.wall))?;
+        if wall > now.unix_ms.saturating_add(FUTURE_MS) {
+            self.park(now, Parked::Op(op));
+            return Ok(());
+        }
+        match self.dag.take(op.clone())? {
+            Taken::Known => {}
+            Taken::New => {
+                let id = op.id();
+                changes.push(Change::Op(op));
+                if let Some((invite, member)) = self.dag.used_by(&id)
+                    && self.dag.invite(&invite).is_some_and(|(author, _)| author == self.me.id)
+                {
+                    changes.push(Change::Notice(Notice::InviteUsed(invite, member)));
+                }
+                let at = self.dag.index_of(&id).unwrap_or_default();
+                if let Some(up) = from.and_then(|link| self.up(link)) {
+                    up.lacking.retain(|lacked| *lacked != id);
+                    up.their_ops.grow_and_insert(at);
+                }
+            }
+            Taken::Missing(missing) => {
+                if let Some(up) = from.and_then(|link| self.up(link)) {
+                    up.lacking.extend(missing);
+                    up.lacking.truncate(HEADS_MAX);
+                }
+                self.park(now, Parked::Op(op));
+            }
+        }
+        Ok(())
+    }
+
+    /// New ops are held: everyone linked hears of them, and what waited for them is tried again.
+    pub(crate) fn after_new_ops(&mut self, now: Now) {
+        for link in self.greeted() {
+            if self.up(link).is_some_and(|up| up.lacking.is_empty()) {
+                self.push_ops(now, link);
+            }
+        }
+        for channel in self.channels.values_mut() {
+            if let Channel::Up(up, _) = channel
+                && up.said_hello
+                && !up.greeted
+            {
+                up.hello_is_stale = true;
+            }
+        }
+        if !self.parked_ops.is_empty() || !self.parked_entries.is_empty() {
+            self.unpark(now);
+        }
+        self.plan_merge(now);
+    }
+
+    /// Signs an op of ours on top of all heads, takes it in and passes it on.
+    pub(crate) fn author(&mut self, now: Now, body: &OpBody) -> Result<OpId, Reject> {
+        let header = self.dag.next_header(&self.me.id, now.minutes());
+        let op =
+            Op::sign(header, body, |label, parts| self.me.secrets.sign_as_member(label, parts))?;
+        let id = op.id();
+        self.take_ops(now, vec![op], None)?;
+        if self.dag.contains(&id) { Ok(id) } else { Err(Reject::Op("our own op is not valid")) }
+    }
+
+    /// More than eight heads: each member waits by rank, so that one Merge is enough.
+    fn plan_merge(&mut self, now: Now) {
+        if self.dag.heads().len() <= HEADS_BEFORE_MERGE {
+            self.merge_due = None;
+            return;
+        }
+        let linked = self.ups().filter(|up| up.linked && up.member < self.me.id).count();
+        let rank = u64::try_from(linked).unwrap_or(u64::MAX);
+        let due = now.instant.after_ms(rank.saturating_mul(MERGE_STEP_MS));
+        self.merge_due.get_or_insert(due);
+    }
+
+    pub(crate) fn merge(&mut self, now: Now) {
+        let is_linked = self.ups().any(|up| up.linked);
+        if is_linked && self.dag.heads().len() > HEADS_BEFORE_MERGE {
+            // A Merge of ours is valid while we are a member; if we are not, there is nothing to join.
+            self.author(now, &OpBody::Merge).ok();
+        }
+    }
+}

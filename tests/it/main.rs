@@ -1,0 +1,4 @@
+//! The tests of the whole workspace, as one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod tidy;
