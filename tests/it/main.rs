@@ -1,4 +1,5 @@
 //! The tests of the whole workspace, as one binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod messaging;
 mod tidy;

@@ -1,1 +1,449 @@
-//! .
+//! A whole group on one thread: real engines, a virtual network, a virtual clock, all from a seed.
+//!
+//! ```no_run
+//! let mut world = tests::World::new(3, 7);
+//! world.break_percent = 5;
+//! world.say(0, "one");
+//! world.settle();
+//! assert_eq!(world.screen(2), ["one"]);
+//! ```
+//!
+//! The same seed gives the same run, byte for byte ([`World::trace`]). A stream delivers its bytes in
+//! order, in random pieces after random delays; pieces on different streams overtake each other. A
+//! lost piece breaks its stream for both ends, as TCP does, and whatever was under way on it is gone.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod memory;
+mod network;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::message::Body;
+use proto::{
+    Candidate, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, Invitation, JoinError, JoinStep,
+    LinkId, MemberId, Newcomer, Now, Output, Purpose, RequestId,
+};
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use memory::Memory;
+use network::{Arrival, Network};
+
+/// 2026-11-20, noon, UTC.
+const BEGIN_UNIX_MS: u64 = 1_795_176_000_000;
+/// A settled group is quiet: whatever is still going on after so long never ends.
+const SETTLE_MS: u64 = 30 * 60 * 1000;
+
+/// Someone with a device.
+struct Person {
+    /// Runs while the device is awake and its member has a group.
+    engine: Option<Engine<ChaCha12Rng>>,
+    memory: Memory,
+    /// Counts the runs: every run has a new PeerId, as in `net`.
+    run: u64,
+    done: BTreeMap<RequestId, Result<Done, proto::Refusal>>,
+    /// A join under way: on which stream, and under what name.
+    joining: Option<(LinkId, Newcomer)>,
+    /// Comes back when an attempt to join ends.
+    candidate: Option<Candidate>,
+    outcome: Option<Result<GroupId, JoinError>>,
+    name: String,
+}
+
+/// People, what lies between them, and what time it is.
+pub struct World {
+    people: Vec<Person>,
+    network: Network,
+    rng: ChaCha12Rng,
+    now_ms: u64,
+    next_request: u64,
+    trace: u64,
+    /// How likely a piece of bytes breaks its stream instead of arriving, in percent.
+    pub break_percent: u64,
+}
+
+impl World {
+    /// A group of so many: the first begins it and lets the others in, one after the other.
+    #[must_use]
+    pub fn new(people: usize, seed: u64) -> Self {
+        let mut world = Self::strangers(people, seed);
+        world.found(0);
+        for newcomer in 1..people {
+            let link = world.invite(0);
+            assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}: joining");
+            world.settle();
+        }
+        world
+    }
+
+    /// So many people who have nothing to do with each other yet.
+    #[must_use]
+    pub fn strangers(people: usize, seed: u64) -> Self {
+        let person = |at| Person {
+            engine: None,
+            memory: Memory::default(),
+            run: 0,
+            done: BTreeMap::new(),
+            joining: None,
+            candidate: None,
+            outcome: None,
+            name: format!("person {at}"),
+        };
+        Self {
+            people: (0..people).map(person).collect(),
+            network: Network::default(),
+            rng: ChaCha12Rng::seed_from_u64(seed),
+            now_ms: 0,
+            next_request: 0,
+            trace: 0,
+            break_percent: 0,
+        }
+    }
+
+    /// Someone begins a group.
+    pub fn found(&mut self, who: usize) -> GroupId {
+        let founding = Founding {
+            name: "Tuesday".into(),
+            reason: "We meet to keep each other company.".into(),
+            agreement: "What is said here stays here.".into(),
+            pseudonym: self.people[who].name.clone(),
+            ..Founding::default()
+        };
+        let (me, genesis) = founding.begin(self.now(), &mut self.rng).unwrap();
+        let group = me.group;
+        self.people[who].memory.begin(me, vec![genesis]);
+        self.wake(who);
+        group
+    }
+
+    /// Someone makes an invitation.
+    pub fn invite(&mut self, who: usize) -> String {
+        match self.command(who, Command::Invite { expires_secs: 3600, addrs: Vec::new() }) {
+            Ok(Done::Invited(_, link)) => link,
+            other => panic!("an invitation: {other:?}"),
+        }
+    }
+
+    /// Someone joins with a link, through whoever is awake and answers, in turn.
+    pub fn join(&mut self, who: usize, link: &str) -> Result<(), JoinError> {
+        let invitation = Invitation::from_text(link)?;
+        let mut candidate = Candidate::new(self.now(), &mut self.rng);
+        let mut last = JoinError::Broken;
+        for admitter in 0..self.people.len() {
+            if admitter == who || self.people[admitter].engine.is_none() {
+                continue;
+            }
+            for _ in 0..20 {
+                self.begin_join(who, admitter, (invitation.clone(), candidate));
+                while self.people[who].candidate.is_none() && self.step() {}
+                candidate = self.people[who].candidate.take().expect("an attempt ends");
+                match self.people[who].outcome.take() {
+                    Some(Ok(_)) => return Ok(()),
+                    Some(Err(refused)) => last = refused,
+                    None => continue, // The stream broke: try again.
+                }
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    fn begin_join(&mut self, who: usize, admitter: usize, with: (Invitation, Candidate)) {
+        let (ours, theirs, ends) = self.network.open(who, admitter, &self.peers());
+        let (newcomer, send) = Newcomer::new(with.0, with.1, &ends, &mut self.rng).unwrap();
+        self.people[who].joining = Some((ours, newcomer));
+        let path = proto::Path::Lan;
+        let role = proto::Role::Responder;
+        let opened = Input::Opened { link: theirs, role, purpose: Purpose::Join, ends, path };
+        self.input(admitter, opened);
+        self.transmit(ours, send);
+    }
+
+    /// Someone says something.
+    pub fn say(&mut self, who: usize, text: &str) {
+        let said = self.command(who, Command::Say { text: text.to_owned(), reply_to: None });
+        assert!(matches!(said, Ok(Done::Said(_) | Done::Written(_))), "{said:?}");
+    }
+
+    /// Hands a command to someone's engine and gives its answer.
+    pub fn command(&mut self, who: usize, command: Command) -> Result<Done, proto::Refusal> {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.input(who, Input::Command { request, command });
+        self.people[who].done.remove(&request).expect("every command is answered at once")
+    }
+
+    /// What someone's window shows, in order.
+    #[must_use]
+    pub fn screen(&self, who: usize) -> Vec<String> {
+        let words = |payload: &[u8]| match Body::decode(payload) {
+            Ok(Body::Text(text)) => text.text.to_string(),
+            Ok(Body::Unknown(_)) | Err(_) => "(unknown)".to_owned(),
+        };
+        let memory = &self.people[who].memory;
+        let signed = memory.entries.values().filter_map(|entry| entry.entry.body.as_ref());
+        let written = memory.written.values().map(|written| &written.payload);
+        signed.map(|body| words(&body.payload)).chain(written.map(|payload| words(payload))).collect()
+    }
+
+    /// Whom someone believes to be in the group.
+    #[must_use]
+    pub fn members(&self, who: usize) -> BTreeSet<MemberId> {
+        let engine = self.people[who].engine.as_ref();
+        engine.map(|engine| (*engine.dag().members()).clone()).unwrap_or_default()
+    }
+
+    /// The entries that someone was told of, in the order of the notices.
+    #[must_use]
+    pub fn notified(&self, who: usize) -> Vec<EntryId> {
+        self.people[who].memory.notified.clone()
+    }
+
+    /// The lid is closed, mid-word if need be: whatever is not durable is gone.
+    pub fn sleep(&mut self, who: usize) {
+        self.people[who].engine = None;
+        for (_, theirs, peer) in self.network.close_all(who) {
+            self.input(peer, Input::Closed { link: theirs });
+        }
+    }
+
+    /// The lid is opened: the engine starts from what was remembered.
+    pub fn wake(&mut self, who: usize) {
+        let seed = self.rng.next_u64();
+        let person = &mut self.people[who];
+        person.run += 1;
+        let me = person.memory.me.clone().expect("only members wake");
+        let remembered = person.memory.remembered();
+        let engine = Engine::new(me, ChaCha12Rng::seed_from_u64(seed), remembered);
+        person.engine = Some(engine.expect("what was remembered makes a group"));
+        let delay = self.rng.next_u64() % 1000;
+        self.network.dial_at(self.now_ms + delay, who);
+    }
+
+    /// Two people cannot reach each other until [`World::heal`].
+    pub fn part(&mut self, a: usize, b: usize) {
+        for (ours, theirs) in self.network.part(a, b) {
+            self.input(a, Input::Closed { link: ours });
+            self.input(b, Input::Closed { link: theirs });
+        }
+    }
+
+    /// Everyone can reach everyone again.
+    pub fn heal(&mut self) {
+        self.network.heal();
+    }
+
+    /// Lets time pass until nothing more is under way.
+    pub fn settle(&mut self) {
+        let end = self.now_ms + SETTLE_MS;
+        let (mut quiet_since, mut before) = (self.now_ms, self.progress());
+        while self.now_ms < end && self.step() {
+            let progress = self.progress();
+            if progress != before {
+                (quiet_since, before) = (self.now_ms, progress);
+            }
+            // Longer than any redial, advertisement or retry takes.
+            if self.now_ms > quiet_since + 90_000 {
+                return;
+            }
+        }
+    }
+
+    /// Everything that happened, in one number: equal for equal seeds.
+    #[must_use]
+    pub const fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    fn progress(&self) -> Vec<(usize, usize, usize)> {
+        let count = |person: &Person| {
+            let ops = person.engine.as_ref().map_or(0, |engine| engine.dag().len());
+            let unreached = person.engine.as_ref().map_or(0, |engine| engine.unreached().count());
+            (person.memory.entries.len(), ops, unreached)
+        };
+        self.people.iter().map(count).collect()
+    }
+
+    /// The next thing happens. False when nothing ever will.
+    fn step(&mut self) -> bool {
+        let timeout = self
+            .people
+            .iter()
+            .enumerate()
+            .filter_map(|(who, person)| Some((person.engine.as_ref()?.poll_timeout()?.0, who)))
+            .min();
+        let arrival = self.network.next_at();
+        match (timeout, arrival) {
+            (None, None) => false,
+            (Some((at, who)), next) if next.is_none_or(|next| at <= next) => {
+                self.now_ms = self.now_ms.max(at);
+                self.input(who, Input::Tick);
+                true
+            }
+            (_, _) => {
+                let (at, arrival) = self.network.pop().expect("it was there");
+                self.now_ms = self.now_ms.max(at);
+                self.on_arrival(arrival);
+                true
+            }
+        }
+    }
+
+    fn on_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Bytes { link, bytes } => {
+                let Some((to, theirs)) = self.network.other_end(link) else { return };
+                self.note(&bytes);
+                if self.rng.next_u64() % 100 < self.break_percent {
+                    return self.break_stream(link);
+                }
+                if self.people[to].joining.as_ref().is_some_and(|(on, _)| *on == theirs) {
+                    return self.on_join_bytes(to, &bytes);
+                }
+                self.input(to, Input::Received { link: theirs, bytes });
+            }
+            Arrival::Closed { link } => self.break_stream(link),
+            Arrival::Dial { who } => self.dial(who),
+        }
+    }
+
+    fn on_join_bytes(&mut self, who: usize, bytes: &[u8]) {
+        let Some((link, mut newcomer)) = self.people[who].joining.take() else { return };
+        for step in newcomer.on_bytes(bytes) {
+            match step {
+                JoinStep::Send(bytes) => self.transmit(link, bytes),
+                JoinStep::Offer(_) => {
+                    let name = proto::Text::new(self.people[who].name.clone()).unwrap();
+                    let send = newcomer.agree(name).unwrap();
+                    self.transmit(link, send);
+                }
+                JoinStep::Joined(joined) => {
+                    let group = joined.member.group;
+                    self.people[who].memory.begin(joined.member, joined.ops);
+                    self.people[who].candidate = Some(newcomer.into_candidate());
+                    self.people[who].outcome = Some(Ok(group));
+                    self.break_stream(link);
+                    return self.wake(who);
+                }
+                JoinStep::Failed(error) => {
+                    self.people[who].outcome = Some(Err(error));
+                    self.people[who].candidate = Some(newcomer.into_candidate());
+                    return self.break_stream(link);
+                }
+            }
+        }
+        self.people[who].joining = Some((link, newcomer));
+    }
+
+    /// Both ends of a stream learn that it is gone.
+    fn break_stream(&mut self, link: LinkId) {
+        let Some((this, (that, theirs))) = self.network.close(link) else { return };
+        for (who, end) in [(this, link), (that, theirs)] {
+            if let Some((_, newcomer)) = self.people[who].joining.take_if(|(on, _)| *on == end) {
+                self.people[who].candidate = Some(newcomer.into_candidate());
+            }
+            self.input(who, Input::Closed { link: end });
+        }
+    }
+
+    /// Tries to reach every member to whom no stream runs, and again a moment later.
+    fn dial(&mut self, who: usize) {
+        let again = self.now_ms + 2000 + self.rng.next_u64() % 3000;
+        let Some(engine) = &self.people[who].engine else { return };
+        let wanted: BTreeSet<_> = engine.unreached().map(|(member, _)| member).collect();
+        for other in 0..self.people.len() {
+            let their_id = self.people[other].memory.me.as_ref().map(|me| me.id);
+            let is_there = self.people[other].engine.is_some() && !self.network.is_parted(who, other);
+            if !is_there || !their_id.is_some_and(|id| wanted.contains(&id)) {
+                continue;
+            }
+            let (ours, theirs, ends) = self.network.open(who, other, &self.peers());
+            for (person, link, role) in
+                [(who, ours, proto::Role::Initiator), (other, theirs, proto::Role::Responder)]
+            {
+                let (purpose, path) = (Purpose::Link, proto::Path::Lan);
+                let ends = ends.clone();
+                self.input(person, Input::Opened { link, role, purpose, ends, path });
+            }
+        }
+        self.network.dial_at(again, who);
+    }
+
+    fn peers(&self) -> Vec<Vec<u8>> {
+        let peer = |(who, person): (usize, &Person)| format!("peer {who} {}", person.run).into_bytes();
+        self.people.iter().enumerate().map(peer).collect()
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: proto::Instant(self.now_ms), unix_ms: BEGIN_UNIX_MS + self.now_ms }
+    }
+
+    /// Hands something to someone's engine and carries out what it wants, in order.
+    fn input(&mut self, who: usize, input: Input) {
+        let now = self.now();
+        let Some(engine) = &mut self.people[who].engine else { return };
+        engine.handle(now, input);
+        while let Some(output) = self.people[who].engine.as_mut().and_then(Engine::poll_output) {
+            match output {
+                Output::Persist(changes) => self.people[who].memory.commit(changes),
+                Output::Load { ticket, what } => {
+                    let loaded = self.people[who].memory.load(&what);
+                    let engine = self.people[who].engine.as_mut().expect("it asked");
+                    engine.handle(now, Input::Loaded { ticket, loaded });
+                }
+                Output::Transmit { to, bytes } => self.transmit(to, bytes),
+                Output::Close(link) => {
+                    let delay = self.delay();
+                    self.network.close_at(self.now_ms + delay, link);
+                }
+                Output::Event(event) => self.on_event(who, event),
+            }
+        }
+    }
+
+    fn on_event(&mut self, who: usize, event: Event) {
+        match event {
+            Event::Done { request, done } => {
+                self.people[who].done.insert(request, Ok(done));
+            }
+            Event::Refused { request, refusal } => {
+                self.people[who].done.insert(request, Err(refusal));
+            }
+            Event::LinkUp(..) | Event::LinkDown(..) | Event::Members => {}
+        }
+    }
+
+    fn transmit(&mut self, from: LinkId, bytes: Vec<u8>) {
+        let cut = usize::try_from(self.rng.next_u64() % bytes.len().max(1) as u64).unwrap();
+        let (head, tail) = bytes.split_at(cut);
+        for piece in [head, tail].into_iter().filter(|piece| !piece.is_empty()) {
+            let delay = self.delay();
+            self.network.send_at(self.now_ms + delay, from, piece.to_vec());
+        }
+    }
+
+    fn delay(&mut self) -> u64 {
+        1 + self.rng.next_u64() % 80
+    }
+
+    /// Folds what happened into the trace (FNV-1a).
+    fn note(&mut self, bytes: &[u8]) {
+        let time = self.now_ms.to_le_bytes();
+        for byte in time.iter().chain(bytes) {
+            self.trace = (self.trace ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World of {} at {} ms", self.people.len(), self.now_ms)
+    }
+}

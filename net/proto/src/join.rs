@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Noise_NNpsk0 under the invitation's key, 48 + 48 bytes; then, as messages in frames:
-//! J1 newcomer -> admitter   Commit   to a nonce and to the newcomer's keys
+//! J1 newcomer -> admitter   Commit   to a nonce and to the newcomer's keys; and who they are, if they
+//!                                    showed these keys before and the stream broke
 //! J2 admitter -> newcomer   No       used, expired, ..; or
 //!                           Offer    group, why it meets, what was agreed on: nothing about members
 //! J3 newcomer -> admitter   Keys     after the person has agreed; must match the commitment
@@ -19,7 +20,7 @@ mod newcomer;
 pub(crate) use admission::Admission;
 pub use invitation::Invitation;
 pub(crate) use newcomer::PREKEY_MINUTES;
-pub use newcomer::{JoinStep, Joined, Newcomer};
+pub use newcomer::{Candidate, JoinStep, Joined, Newcomer};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,14 @@ fn commitment(nonce: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
     kdf(Label::SasCommit, &[nonce, digest])
 }
 
+/// J1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Commit {
+    commitment: [u8; 32],
+    /// Set when J3 was sent before: the invitation may be used up by this very newcomer.
+    again: Option<MemberId>,
+}
+
 /// Who let the newcomer in, and their signature over this very session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Admitted {
@@ -104,7 +113,7 @@ pub(crate) struct JoinOps {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JoinMsg {
     /// 0
-    Commit([u8; 32]),
+    Commit(Commit),
     /// 1
     No(No),
     /// 2
@@ -120,7 +129,7 @@ pub(crate) enum JoinMsg {
 impl JoinMsg {
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Commit(commitment) => tagged(0, commitment),
+            Self::Commit(commit) => tagged(0, commit),
             Self::No(no) => tagged(1, no),
             Self::Offer(offer) => tagged(2, offer),
             Self::Keys(keys) => tagged(3, keys),

@@ -54,7 +54,7 @@ pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose};
 pub use error::{JoinError, Refusal, Reject};
 pub use founding::Founding;
 pub use ids::{EntryId, GroupId, LinkId, LocalId, MemberId, NotAnId, OpId, RequestId, Ticket};
-pub use join::{Invitation, JoinStep, Joined, Newcomer, No, Offer};
+pub use join::{Candidate, Invitation, JoinStep, Joined, Newcomer, No, Offer};
 pub use kdf::Label;
 pub use keys::{Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody};
 pub use link::Ends;

@@ -306,10 +306,10 @@ impl Dag {
         self.nodes.iter().map(|node| node.id)
     }
 
-    /// Whether an Add with this invitation is held.
+    /// Who came in with an invitation, if someone did.
     #[must_use]
-    pub fn is_used(&self, invite: &OpId) -> bool {
-        self.nodes.iter().any(|node| node.uses() == Some(*invite))
+    pub fn user_of(&self, invite: &OpId) -> Option<MemberId> {
+        self.nodes.iter().find(|node| node.uses() == Some(*invite))?.makes
     }
 
     /// The newest op of an author: its id and sequence number. Genesis is the founder's first.

@@ -2,14 +2,14 @@
 
 use rand_core::CryptoRng;
 
-use super::{Admitted, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue};
+use super::{Admitted, Commit, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue};
 use crate::address::Addr;
 use crate::change::{Change, InviteSecret};
 use crate::control::{Add, Invite, OpBody};
 use crate::encoding::List;
 use crate::engine::{Channel, Done, Engine};
 use crate::error::{Refusal, Reject};
-use crate::ids::{LinkId, OpId};
+use crate::ids::{LinkId, MemberId, OpId};
 use crate::kdf::{Label, same};
 use crate::keys::{draw, keys_digest};
 use crate::limits::{
@@ -41,7 +41,7 @@ enum State {
     /// J1 is due.
     Commit { session: Box<Session>, invite: OpId },
     /// The offer is sent and a person is reading it; J3 is due.
-    Reading { session: Box<Session>, invite: OpId, commitment: [u8; 32] },
+    Reading { session: Box<Session>, invite: OpId, commit: Commit },
     /// All is said.
     Over,
 }
@@ -103,7 +103,7 @@ impl<R: CryptoRng> Engine<R> {
                     author == self.me.id
                         && invite.admitters.contains(&member)
                         && invite.expires >= now.unix_minutes()
-                        && !self.dag.is_used(&secret.invite)
+                        && self.dag.user_of(&secret.invite).is_none()
                 })
             })
             .cloned()
@@ -162,31 +162,31 @@ impl<R: CryptoRng> Engine<R> {
                 let Some(bytes) = admission.reassembly.next()? else {
                     return Err(Reject::Encoding);
                 };
-                let JoinMsg::Commit(commitment) = JoinMsg::decode(&bytes)? else {
+                let JoinMsg::Commit(commit) = JoinMsg::decode(&bytes)? else {
                     return Err(Reject::OutOfTurn);
                 };
-                let answer = self.offer(now, &invite);
+                let answer = self.offer(now, &invite, commit.again);
                 let goes_on = matches!(answer, JoinMsg::Offer(_));
                 let send = frame::seal(&mut session, &answer.encode())?;
                 self.transmit(link, send);
                 admission.due = now.instant.after_ms(JOIN_READING_MS);
                 admission.state = if goes_on {
-                    State::Reading { session, invite, commitment }
+                    State::Reading { session, invite, commit }
                 } else {
                     State::Over
                 };
             }
-            State::Reading { mut session, invite, commitment } => {
+            State::Reading { mut session, invite, commit } => {
                 admission.reassembly.push(&mut session, frame)?;
                 let Some(bytes) = admission.reassembly.next()? else {
-                    admission.state = State::Reading { session, invite, commitment };
+                    admission.state = State::Reading { session, invite, commit };
                     self.channels.insert(link, Channel::Joining(Box::new(admission), deframer));
                     return Ok(());
                 };
                 let JoinMsg::Keys(keys) = JoinMsg::decode(&bytes)? else {
                     return Err(Reject::OutOfTurn);
                 };
-                if !same(&keys.commitment(), &commitment) {
+                if !same(&keys.commitment(), &commit.commitment) {
                     return Err(Reject::Handshake);
                 }
                 self.admit(now, link, &mut session, (invite, *keys))?;
@@ -224,17 +224,19 @@ impl<R: CryptoRng> Engine<R> {
         Err(Reject::Handshake)
     }
 
-    /// J2: why not, or what the group is for.
-    fn offer(&mut self, now: Now, invite: &OpId) -> JoinMsg {
+    /// J2: why not, or what the group is for. Whoever used the invitation and lost the stream before
+    /// they heard of it is not refused.
+    fn offer(&mut self, now: Now, invite: &OpId, again: Option<MemberId>) -> JoinMsg {
         let Some((_, body)) = self.dag.invite(invite) else { return JoinMsg::No(No::Cancelled) };
-        if self.dag.is_used(invite) {
+        let user = self.dag.user_of(invite);
+        if user.is_some() && user != again {
             return JoinMsg::No(No::Used);
         }
-        if body.expires < now.unix_minutes() {
+        if user.is_none() && body.expires < now.unix_minutes() {
             return JoinMsg::No(No::Expired);
         }
         let params = &self.dag.genesis().params;
-        if params.ask_first {
+        if user.is_none() && params.ask_first {
             return JoinMsg::No(No::AskFirst);
         }
         let agreement = self.dag.agreement();
@@ -257,7 +259,8 @@ impl<R: CryptoRng> Engine<R> {
         (invite, keys): (OpId, Keys),
     ) -> Result<(), Reject> {
         // Someone else may have come in with it while this person was reading.
-        if let JoinMsg::No(no) = self.offer(now, &invite) {
+        let member = keys.keys.member_id(&self.me.group);
+        if let JoinMsg::No(no) = self.offer(now, &invite, Some(member)) {
             let send = frame::seal(session, &JoinMsg::No(no).encode())?;
             self.transmit(link, send);
             return Ok(());
@@ -271,7 +274,9 @@ impl<R: CryptoRng> Engine<R> {
             join_sig: keys.join_sig,
             self_sig: keys.self_sig,
         };
-        self.author(now, &OpBody::Add(Box::new(add)))?;
+        if self.dag.user_of(&invite) != Some(member) {
+            self.author(now, &OpBody::Add(Box::new(add)))?;
+        }
         let sig = self.me.secrets.sign_as_member(Label::JoinSig, &[session.hash(), &digest]);
         let admitted = JoinMsg::Admitted(Admitted { admitter: self.me.id, sig });
         let mut send = frame::seal(session, &admitted.encode())?;

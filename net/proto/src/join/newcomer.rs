@@ -2,13 +2,13 @@
 
 use rand_core::CryptoRng;
 
-use super::{Invitation, JoinMsg, Keys, No, Offer, commitment, prologue};
+use super::{Commit, Invitation, JoinMsg, Keys, No, Offer, commitment, prologue};
 use crate::control::{Dag, Op};
 use crate::encoding::Text;
 use crate::error::{JoinError, Reject};
 use crate::ids::MemberId;
 use crate::kdf::Label;
-use crate::keys::{Member, MemberSecrets, Sig, draw, keys_digest};
+use crate::keys::{Member, MemberSecrets, PrekeyBody, Sig, draw, keys_digest};
 use crate::limits::PSEUDONYM_MAX;
 use crate::link::Ends;
 use crate::link::frame::{self, Deframer, Reassembly};
@@ -19,6 +19,25 @@ use crate::timers::Now;
 pub(crate) const PREKEY_MINUTES: u32 = 14 * 24 * 60;
 /// Ops that a newcomer takes before they can be checked.
 const OPS_MAX: usize = 100_000;
+
+/// Who someone would be in a group. Made once for an invitation and kept over all attempts: if a
+/// stream breaks after their keys were taken, they come in as the same member at the next.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    secrets: MemberSecrets,
+    prekey: PrekeyBody,
+    /// The member they asked to become, once they did.
+    asked: Option<MemberId>,
+}
+
+impl Candidate {
+    /// Draws fresh keys.
+    pub fn new(now: Now, rng: &mut impl CryptoRng) -> Self {
+        let secrets = MemberSecrets::generate(rng);
+        let prekey = secrets.first_prekey(now.minutes().saturating_add(PREKEY_MINUTES));
+        Self { secrets, prekey, asked: None }
+    }
+}
 
 /// What a newcomer's client does next.
 #[derive(Debug)]
@@ -56,7 +75,7 @@ enum State {
 /// Someone with an invitation, on one stream to someone who may let them in.
 pub struct Newcomer {
     invitation: Invitation,
-    secrets: MemberSecrets,
+    candidate: Candidate,
     keys: Keys,
     name: Text<PSEUDONYM_MAX>,
     state: State,
@@ -78,11 +97,10 @@ impl Newcomer {
     /// [`Reject::Handshake`] when the invitation's key is declined, which it never is.
     pub fn new(
         invitation: Invitation,
+        candidate: Candidate,
         ends: &Ends,
-        now: Now,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Vec<u8>), Reject> {
-        let secrets = MemberSecrets::generate(rng);
         let mut handshake = Handshake::invited(
             Role::Initiator,
             &invitation.join_psk(),
@@ -93,15 +111,15 @@ impl Newcomer {
         let unsigned = Sig::sign(&draw(rng), Label::AddSig, &[]);
         let keys = Keys {
             nonce: draw(rng),
-            keys: secrets.public(),
-            prekey: secrets.first_prekey(now.minutes().saturating_add(PREKEY_MINUTES)),
-            subkey: secrets.first_subkey(),
+            keys: candidate.secrets.public(),
+            prekey: candidate.prekey.clone(),
+            subkey: candidate.secrets.first_subkey(),
             join_sig: unsigned,
             self_sig: unsigned,
         };
         let newcomer = Self {
             invitation,
-            secrets,
+            candidate,
             keys,
             name: Text::default(),
             state: State::Shaking(Box::new(handshake)),
@@ -137,11 +155,18 @@ impl Newcomer {
         let digest = self.digest();
         let parts: [&[u8]; 3] = [&offer.group.0, &offer.invite.0, &digest];
         self.keys.join_sig = self.invitation.sign(&parts);
-        self.keys.self_sig = self.secrets.sign_as_member(Label::AddSig, &parts);
+        self.keys.self_sig = self.candidate.secrets.sign_as_member(Label::AddSig, &parts);
         self.name = name;
+        self.candidate.asked = Some(self.keys.keys.member_id(&offer.group));
         self.state = State::AwaitAdmitted(offer);
         let keys = JoinMsg::Keys(Box::new(self.keys.clone()));
         self.seal(&keys)
+    }
+
+    /// Ends this attempt; the candidate may try again on another stream.
+    #[must_use]
+    pub fn into_candidate(self) -> Candidate {
+        self.candidate
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -161,8 +186,11 @@ impl Newcomer {
                 return Err(Reject::OutOfTurn);
             };
             self.session = Some(Box::new(handshake.finish()?));
-            let commit = JoinMsg::Commit(commitment(&self.keys.nonce, &self.digest()));
-            steps.push(JoinStep::Send(self.seal(&commit)?));
+            let commit = Commit {
+                commitment: commitment(&self.keys.nonce, &self.digest()),
+                again: self.candidate.asked,
+            };
+            steps.push(JoinStep::Send(self.seal(&JoinMsg::Commit(commit))?));
             return Ok(());
         }
         let session = self.session.as_mut().ok_or(Reject::OutOfTurn)?;
@@ -239,7 +267,7 @@ impl Newcomer {
         let member = Member {
             group: offer.group,
             id,
-            secrets: self.secrets.clone(),
+            secrets: self.candidate.secrets.clone(),
             name: self.name.clone(),
         };
         Ok(Joined { member, ops, admitter })
