@@ -101,7 +101,12 @@ fn a_split_evening_comes_together_again() {
         assert_eq!(world.screen(0).len(), 2, "seed {seed}: words crossed the split");
         world.heal();
         world.settle();
-        assert_same_words(&world, &[0, 1, 2, 3], &["apart 0", "apart 1", "apart 2", "apart 3"], seed);
+        assert_same_words(
+            &world,
+            &[0, 1, 2, 3],
+            &["apart 0", "apart 1", "apart 2", "apart 3"],
+            seed,
+        );
     }
 }
 

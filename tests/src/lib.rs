@@ -27,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::message::Body;
 use proto::{
-    Candidate, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, Invitation, JoinError, JoinStep,
-    LinkId, MemberId, Newcomer, Now, Output, Purpose, RequestId,
+    Candidate, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, Invitation,
+    JoinError, JoinStep, LinkId, MemberId, Newcomer, Now, Output, Purpose, RequestId,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -190,7 +190,10 @@ impl World {
         let memory = &self.people[who].memory;
         let signed = memory.entries.values().filter_map(|entry| entry.entry.body.as_ref());
         let written = memory.written.values().map(|written| &written.payload);
-        signed.map(|body| words(&body.payload)).chain(written.map(|payload| words(payload))).collect()
+        signed
+            .map(|body| words(&body.payload))
+            .chain(written.map(|payload| words(payload)))
+            .collect()
     }
 
     /// Whom someone believes to be in the group.
@@ -360,7 +363,8 @@ impl World {
         let wanted: BTreeSet<_> = engine.unreached().map(|(member, _)| member).collect();
         for other in 0..self.people.len() {
             let their_id = self.people[other].memory.me.as_ref().map(|me| me.id);
-            let is_there = self.people[other].engine.is_some() && !self.network.is_parted(who, other);
+            let is_there =
+                self.people[other].engine.is_some() && !self.network.is_parted(who, other);
             if !is_there || !their_id.is_some_and(|id| wanted.contains(&id)) {
                 continue;
             }
@@ -377,7 +381,8 @@ impl World {
     }
 
     fn peers(&self) -> Vec<Vec<u8>> {
-        let peer = |(who, person): (usize, &Person)| format!("peer {who} {}", person.run).into_bytes();
+        let peer =
+            |(who, person): (usize, &Person)| format!("peer {who} {}", person.run).into_bytes();
         self.people.iter().enumerate().map(peer).collect()
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    Accepted, Change, EntryId, Loaded, LocalId, Member, MemberId, Notice, Op, Order, Wanted, Written,
+    Accepted, Change, EntryId, Loaded, LocalId, Member, MemberId, Notice, Op, Order, Wanted,
+    Written,
 };
 
 /// Everything durable of one member.

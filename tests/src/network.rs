@@ -29,7 +29,12 @@ pub(crate) struct Network {
 
 impl Network {
     /// A fresh stream from `who` to `other`: both ends' numbers, and their PeerIds.
-    pub(crate) fn open(&mut self, who: usize, other: usize, peers: &[Vec<u8>]) -> (LinkId, LinkId, Ends) {
+    pub(crate) fn open(
+        &mut self,
+        who: usize,
+        other: usize,
+        peers: &[Vec<u8>],
+    ) -> (LinkId, LinkId, Ends) {
         let (ours, theirs) = (LinkId(self.next), LinkId(self.next + 1));
         self.next += 2;
         self.ends.insert(ours, (who, theirs));
@@ -66,7 +71,9 @@ impl Network {
         let between: Vec<_> = self
             .ends
             .iter()
-            .filter(|(link, (of, _))| *of == a && self.other_end(**link).is_some_and(|(to, _)| to == b))
+            .filter(|(link, (of, _))| {
+                *of == a && self.other_end(**link).is_some_and(|(to, _)| to == b)
+            })
             .map(|(link, _)| *link)
             .collect();
         between
@@ -95,7 +102,8 @@ impl Network {
 
     pub(crate) fn dial_at(&mut self, at: u64, who: usize) {
         // One plan a person: a second wake replaces the first.
-        self.under_way.retain(|_, arrival| !matches!(arrival, Arrival::Dial { who: of } if *of == who));
+        self.under_way
+            .retain(|_, arrival| !matches!(arrival, Arrival::Dial { who: of } if *of == who));
         self.at(at, Arrival::Dial { who });
     }
 

@@ -1,1 +1,76 @@
-//! .
+//! What a group's ops, cards and entries mean to people: a pure fold, behind the window and
+//! `kith rpc` alike.
+
+mod said;
+
+pub use said::{Said, said};
+
+use std::collections::BTreeMap;
+
+use proto::{Card, Dag, MemberId, Op, Reject, minutes_to_unix_ms};
+
+/// Someone in the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their id.
+    pub member: MemberId,
+    /// The name they bear here; empty until it has arrived.
+    pub name: String,
+    /// When they came, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+/// A group as one of its members sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// What it is called.
+    pub name: String,
+    /// Why it meets.
+    pub reason: String,
+    /// What was agreed on; may be empty.
+    pub agreement: String,
+    /// Who is in it, in the order in which they came.
+    pub people: Vec<Person>,
+    names: BTreeMap<MemberId, String>,
+}
+
+impl Room {
+    /// Folds ops, in the order in which they came, and the cards held here.
+    ///
+    /// # Errors
+    /// [`Reject`] when the ops make no group: what was stored is damaged.
+    pub fn fold(
+        ops: impl IntoIterator<Item = Op>,
+        cards: impl IntoIterator<Item = Card>,
+        me: (MemberId, &str),
+    ) -> Result<Self, Reject> {
+        let dag = Dag::from_ops(ops)?;
+        let mut names: BTreeMap<_, _> =
+            cards.into_iter().map(|card| (card.member, card.name.into_string())).collect();
+        names.insert(me.0, me.1.to_owned());
+        let agreement = dag.agreement();
+        let mut people: Vec<_> = dag
+            .members()
+            .iter()
+            .map(|member| Person {
+                member: *member,
+                name: names.get(member).cloned().unwrap_or_default(),
+                since_ms: minutes_to_unix_ms(dag.since(member).unwrap_or_default()),
+            })
+            .collect();
+        people.sort_by_key(|person| (person.since_ms, person.member));
+        Ok(Self {
+            name: agreement.name.to_string(),
+            reason: agreement.reason.to_string(),
+            agreement: agreement.text.to_string(),
+            people,
+            names,
+        })
+    }
+
+    /// The name someone bears, also if they are here no more; empty until it has arrived.
+    #[must_use]
+    pub fn name_of(&self, member: &MemberId) -> &str {
+        self.names.get(member).map_or("", String::as_str)
+    }
+}

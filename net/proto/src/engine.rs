@@ -9,7 +9,7 @@
 //! `Transmit` behind it leaves, so a crash neither uses a sequence number twice nor loses a word
 //! that was acknowledged. Groups share nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_core::CryptoRng;
 
@@ -344,6 +344,13 @@ impl<R: CryptoRng> Engine<R> {
                 addrs.dedup();
                 (member, addrs)
             })
+    }
+
+    /// One address of each of these members, from their cards.
+    #[must_use]
+    pub fn addresses_of(&self, members: &BTreeSet<MemberId>) -> Vec<Addr> {
+        let cards = members.iter().filter_map(|member| self.cards.get(member));
+        cards.filter_map(|card| card.addrs.first().cloned()).collect()
     }
 
     fn restore(&mut self, change: Change) {

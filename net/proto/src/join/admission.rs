@@ -170,11 +170,8 @@ impl<R: CryptoRng> Engine<R> {
                 let send = frame::seal(&mut session, &answer.encode())?;
                 self.transmit(link, send);
                 admission.due = now.instant.after_ms(JOIN_READING_MS);
-                admission.state = if goes_on {
-                    State::Reading { session, invite, commit }
-                } else {
-                    State::Over
-                };
+                admission.state =
+                    if goes_on { State::Reading { session, invite, commit } } else { State::Over };
             }
             State::Reading { mut session, invite, commit } => {
                 admission.reassembly.push(&mut session, frame)?;

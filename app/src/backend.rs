@@ -1,0 +1,184 @@
+//! What the window and `kith rpc` ask of the program below them, and the plain data they get.
+//!
+//! Every method blocks until it has an answer: a caller that must not wait (the window) asks from a
+//! thread of its own. The store is the truth; [`Backend::watch`] only says that it is worth reading.
+
+use proto::{GroupId, MemberId, OpId};
+
+/// Names a message: an entry's id, or the local id of one that is not signed yet.
+pub(crate) type MessageId = [u8; 32];
+
+/// Why something was not done. Nothing is lost or half done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The stable name of docs/rpc.md, "Errors".
+    pub name: &'static str,
+    /// A sentence that a person can act on.
+    pub says: String,
+}
+
+impl Trouble {
+    /// Trouble of this name, in these words.
+    pub(crate) fn new(name: &'static str, says: impl Into<String>) -> Self {
+        Self { name, says: says.into() }
+    }
+}
+
+/// Whether a profile is there, and open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// The home is empty.
+    None,
+    /// There is one; its passphrase is needed.
+    Locked,
+    /// It is open.
+    Open,
+}
+
+/// A group, as its member sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GroupView {
+    /// Its id.
+    pub group: GroupId,
+    /// What it is called.
+    pub name: String,
+    /// Why it meets.
+    pub reason: String,
+    /// What was agreed on; may be empty.
+    pub agreement: String,
+    /// This device's member.
+    pub me: MemberId,
+    /// How many are in it.
+    pub members: usize,
+    /// The newest message, or the beginning, in milliseconds since 1970.
+    pub last_activity_ms: u64,
+}
+
+/// Someone in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MemberView {
+    /// Their id.
+    pub member: MemberId,
+    /// The name they bear here; empty until it has arrived.
+    pub pseudonym: String,
+    /// Whether it is this device's own member.
+    pub me: bool,
+    /// When they came, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// Whether a link to them is up now. A fact of this device; never shown as presence.
+    pub linked: bool,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MessageView {
+    /// Its id.
+    pub id: MessageId,
+    /// Who said it.
+    pub author: MemberId,
+    /// The name they bear; empty until it has arrived.
+    pub pseudonym: String,
+    /// What was said; empty when `known` is not set.
+    pub text: String,
+    /// When it was written, by the author's clock, in milliseconds since 1970.
+    pub sent_at_ms: u64,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// Whether this build knows its kind.
+    pub known: bool,
+    /// Its words have ended.
+    pub gone: bool,
+    /// Written here and not yet signed: it waits for a first connection.
+    pub waiting: bool,
+}
+
+/// A part of a timeline, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Page {
+    /// The messages.
+    pub messages: Vec<MessageView>,
+    /// Older ones exist.
+    pub more: bool,
+}
+
+/// An invitation that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invitation {
+    /// Its op.
+    pub invite: OpId,
+    /// The link: a secret that lets one person in.
+    pub link: String,
+    /// Until when, in milliseconds since 1970.
+    pub expires_ms: u64,
+}
+
+/// What an invitation shows before agreeing: no name, member or count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Why the group meets.
+    pub reason: String,
+    /// What was agreed on; may be empty.
+    pub agreement: String,
+    /// Until when it holds, in milliseconds since 1970.
+    pub expires_ms: u64,
+}
+
+/// A new group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewGroup {
+    /// What it is called.
+    pub name: String,
+    /// Why it meets.
+    pub reason: String,
+    /// What is agreed on from the start; may be empty.
+    pub agreement: String,
+    /// The founder's own name in it.
+    pub pseudonym: String,
+    /// Hours that a suggestion stays open; the protocol's default when absent.
+    pub consent_hours: Option<u16>,
+}
+
+/// The program below the window and the headless client.
+pub(crate) trait Backend: Send + Sync {
+    /// Whether a profile is there, and open.
+    fn profile(&self) -> Profile;
+    /// Makes a profile and opens it. Takes about a second on purpose.
+    fn create_profile(&self, passphrase: &str) -> Result<(), Trouble>;
+    /// Opens the profile. Takes about a second on purpose.
+    fn unlock(&self, passphrase: &str) -> Result<(), Trouble>;
+    /// Closes it: keys gone from memory, network down.
+    fn lock(&self) -> Result<(), Trouble>;
+    /// The groups that this profile is in.
+    fn groups(&self) -> Result<Vec<GroupView>, Trouble>;
+    /// Starts a group.
+    fn create_group(&self, new: &NewGroup) -> Result<GroupId, Trouble>;
+    /// Makes an invitation for one person.
+    fn invite(
+        &self,
+        group: &GroupId,
+        expires_secs: u64,
+        addresses: bool,
+    ) -> Result<Invitation, Trouble>;
+    /// Asks whoever admits with this link why the group meets. Up to 20 s.
+    fn look(&self, link: &str) -> Result<Look, Trouble>;
+    /// Joins with a link, waiting for someone who lets them in for so long.
+    fn accept(&self, link: &str, pseudonym: &str, timeout_secs: u64) -> Result<GroupId, Trouble>;
+    /// Who is in the group.
+    fn members(&self, group: &GroupId) -> Result<Vec<MemberView>, Trouble>;
+    /// Says something; durable here when it returns.
+    fn send(
+        &self,
+        group: &GroupId,
+        text: &str,
+        reply_to: Option<MessageId>,
+    ) -> Result<MessageId, Trouble>;
+    /// The newest `limit` messages, or the newest older than `before`.
+    fn messages(
+        &self,
+        group: &GroupId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Page, Trouble>;
+    /// Calls back, from any thread, whenever something may have changed. A hint.
+    fn watch(&self, hint: Box<dyn Fn() + Send + Sync>);
+}

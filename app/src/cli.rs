@@ -1,0 +1,128 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use net::{Config, Multiaddr};
+
+use crate::client::Client;
+use crate::{demo, rpc};
+
+/// Confidential group chat without a provider.
+#[derive(Parser)]
+#[command(name = "kith", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The same client without a window: JSON-RPC 2.0, one object a line, on standard input and output.
+    Rpc {
+        /// The folder that holds this profile and nothing else.
+        #[arg(long)]
+        home: PathBuf,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Three members on this machine, real in every part, who talk and show what each of them holds.
+    Demo,
+}
+
+/// Where the window's profile is, and how it reaches others.
+#[derive(Args)]
+struct Place {
+    /// The folder that holds this profile; the system's data folder when absent.
+    #[arg(long)]
+    home: Option<PathBuf>,
+    #[command(flatten)]
+    network: Network,
+}
+
+#[derive(Args)]
+struct Network {
+    /// Where to listen, e.g. /ip4/192.168.1.5/tcp/4001; every interface when absent.
+    #[arg(long)]
+    listen: Vec<Multiaddr>,
+    /// Neither announce nor look on the local network.
+    #[arg(long)]
+    no_mdns: bool,
+}
+
+impl Network {
+    fn config(self) -> Config {
+        Config { listen: self.listen, mdns: !self.no_mdns }
+    }
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    match cli.command {
+        Some(Command::Rpc { home, network }) => match Client::new(&home, network.config()) {
+            Ok(client) => rpc::serve(client),
+            Err(trouble) => fail(&trouble.says, 1),
+        },
+        Some(Command::Demo) => match demo::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("The demo ended early: {error:#}."), 1),
+        },
+        None => window(cli.place),
+    }
+}
+
+#[cfg(feature = "window")]
+fn window(place: Place) -> ExitCode {
+    use std::sync::Arc;
+    let displays = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"];
+    let has_display =
+        displays.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    if cfg!(target_os = "linux") && !has_display {
+        return no_window();
+    }
+    let home = place.home.or_else(|| {
+        directories::ProjectDirs::from("", "", "kith").map(|dirs| dirs.data_dir().to_owned())
+    });
+    let Some(home) = home else {
+        return fail("There is no folder for a profile on this system: name one with --home.", 1);
+    };
+    match Client::new(&home, place.network.config()) {
+        Ok(client) => match crate::gui::run(Arc::new(client)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(
+                &format!(
+                    "The window could not be opened: {error}. `kith rpc` and `kith demo` need none."
+                ),
+                2,
+            ),
+        },
+        Err(trouble) => fail(&trouble.says, 1),
+    }
+}
+
+#[cfg(not(feature = "window"))]
+fn window(_place: Place) -> ExitCode {
+    no_window()
+}
+
+fn no_window() -> ExitCode {
+    fail("There is no display to open a window on; `kith rpc` and `kith demo` need none.", 2)
+}
+
+#[expect(clippy::print_stderr, reason = "the one line that says why the program ends")]
+fn fail(says: &str, status: u8) -> ExitCode {
+    eprintln!("{says}");
+    ExitCode::from(status)
+}
+
+/// Logs go to standard error; standard output belongs to the headless client.
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,381 @@
+//! The client without a face: a home, its profile, and the network while it is open. The window,
+//! `kith rpc` and `kith demo` are three faces of this.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use net::{Config, Handle, Multiaddr};
+use proto::{Command, Done, EntryId, Founding, GroupId, GroupParams, Invitation, Member, MemberId};
+use room::{Room, Said, said};
+use store::{Home, Noted, Reader, Row};
+
+use crate::backend::{
+    Backend, GroupView, Invitation as Made, Look, MemberView, MessageId, MessageView, NewGroup,
+    Page, Profile, Trouble,
+};
+use crate::trouble::{from_net, from_store};
+
+/// How long looking at an invitation may take.
+const LOOK: Duration = Duration::from_secs(20);
+/// How long a store that was just closed may still be held by a request that is ending.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// Who wants to hear that something changed.
+type Watchers = Arc<Mutex<Vec<Box<dyn Fn() + Send + Sync>>>>;
+
+/// A room, and the ops and cards it was folded from: how many, and the newest card's time.
+type Folded = ((usize, u64), Arc<Room>);
+
+/// An open profile.
+struct Open {
+    handle: Handle,
+    /// What each group's ops and cards mean, by how many there were.
+    rooms: Mutex<BTreeMap<GroupId, Folded>>,
+    /// The newest notice when the profile was opened.
+    begin_cursor: u64,
+}
+
+/// A member's client.
+pub(crate) struct Client {
+    home: Home,
+    config: Config,
+    open: RwLock<Option<Arc<Open>>>,
+    watchers: Watchers,
+}
+
+impl Client {
+    /// Takes a home, which no other process may hold.
+    ///
+    /// # Errors
+    /// One clear sentence on what is wrong with the folder.
+    pub(crate) fn new(home: &Path, config: Config) -> Result<Self, Trouble> {
+        let home = Home::open(home).map_err(from_store)?;
+        Ok(Self { home, config, open: RwLock::new(None), watchers: Watchers::default() })
+    }
+
+    /// What every group's network is doing.
+    ///
+    /// # Errors
+    /// `locked`, `no_profile`.
+    pub(crate) fn network(&self) -> Result<BTreeMap<GroupId, net::Status>, Trouble> {
+        Ok(self.open()?.handle.status())
+    }
+
+    /// Whether the local network is looked at.
+    pub(crate) const fn uses_mdns(&self) -> bool {
+        self.config.mdns
+    }
+
+    /// Connects to an address, for one group.
+    ///
+    /// # Errors
+    /// `unreachable`, `no_such_group`.
+    pub(crate) fn dial(&self, group: GroupId, address: Multiaddr) -> Result<(), Trouble> {
+        self.open()?.handle.dial(group, address).map_err(from_net)
+    }
+
+    /// Notices after a cursor, oldest first.
+    ///
+    /// # Errors
+    /// `locked`, `no_profile`.
+    pub(crate) fn notices(&self, after: u64, limit: usize) -> Result<Vec<Noted>, Trouble> {
+        self.open()?.reader().notices(after, limit).map_err(from_store)
+    }
+
+    /// The newest notice's cursor, and that of the newest one when the profile was opened.
+    ///
+    /// # Errors
+    /// `locked`, `no_profile`.
+    pub(crate) fn cursors(&self) -> Result<(u64, u64), Trouble> {
+        let open = self.open()?;
+        Ok((open.reader().latest_cursor().map_err(from_store)?, open.begin_cursor))
+    }
+
+    /// One message, by any id it ever had.
+    ///
+    /// # Errors
+    /// `no_such_message`, `no_such_group`.
+    pub(crate) fn message(&self, group: &GroupId, id: &MessageId) -> Result<MessageView, Trouble> {
+        let open = self.open()?;
+        let row = open.reader().message(group, id).map_err(from_store)?;
+        let row = row.ok_or_else(|| from_store(store::Error::NoSuchMessage))?;
+        let room = open.room(group)?;
+        Ok(view(row, &room))
+    }
+
+    /// The name someone bears in a group; empty until it has arrived.
+    ///
+    /// # Errors
+    /// `no_such_group`.
+    pub(crate) fn name_of(&self, group: &GroupId, member: &MemberId) -> Result<String, Trouble> {
+        Ok(self.open()?.room(group)?.name_of(member).to_owned())
+    }
+
+    fn open(&self) -> Result<Arc<Open>, Trouble> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map(Arc::clone).ok_or_else(|| {
+            if self.home.has_profile() {
+                Trouble::new("locked", "The profile is locked: unlock it with its passphrase.")
+            } else {
+                from_store(store::Error::NoProfile)
+            }
+        })
+    }
+
+    fn start(&self, store: store::Store) -> Result<(), Trouble> {
+        let begin_cursor = store.reader().latest_cursor().map_err(from_store)?;
+        let (handle, events) = net::spawn(self.config.clone(), store).map_err(from_net)?;
+        let watchers = Arc::clone(&self.watchers);
+        let tell = move || {
+            while events.wait() {
+                lock(&watchers).iter().for_each(|watcher| watcher());
+            }
+        };
+        let spawned = thread::Builder::new().name("events".into()).spawn(tell);
+        spawned.map_err(|error| {
+            Trouble::new("busy", format!("No thread could be started: {error}."))
+        })?;
+        let open = Arc::new(Open { handle, rooms: Mutex::default(), begin_cursor });
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(open);
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
+        lock(&self.watchers).iter().for_each(|watcher| watcher());
+    }
+}
+
+impl Open {
+    fn reader(&self) -> &Reader {
+        self.handle.reader()
+    }
+
+    fn member(&self, group: &GroupId) -> Result<Member, Trouble> {
+        let groups = self.reader().groups().map_err(from_store)?;
+        let member = groups.into_iter().find(|member| member.group == *group);
+        member.ok_or_else(|| from_store(store::Error::NoSuchGroup))
+    }
+
+    /// What a group means, folded again only when its ops or cards have changed.
+    fn room(&self, group: &GroupId) -> Result<Arc<Room>, Trouble> {
+        let me = self.member(group)?;
+        let ops = self.reader().ops(group).map_err(from_store)?;
+        let cards = self.reader().cards(group).map_err(from_store)?;
+        let newest = cards.iter().map(|card| card.wall).max().unwrap_or(0);
+        let version = (ops.len() + cards.len(), newest);
+        let mut rooms = lock(&self.rooms);
+        if let Some((of, room)) = rooms.get(group)
+            && *of == version
+        {
+            return Ok(Arc::clone(room));
+        }
+        let room = Room::fold(ops, cards, (me.id, &me.name)).map_err(|reject| {
+            Trouble::new("store_damaged", format!("What was stored makes no group: {reject}."))
+        })?;
+        let room = Arc::new(room);
+        rooms.insert(*group, (version, Arc::clone(&room)));
+        Ok(room)
+    }
+
+    fn group_view(&self, me: &Member) -> Result<GroupView, Trouble> {
+        let room = self.room(&me.group)?;
+        let newest = self.reader().timeline(&me.group, None, 1).map_err(from_store)?;
+        let began = room.people.iter().find(|person| person.member == me.id);
+        let began = began.map_or(0, |person| person.since_ms);
+        Ok(GroupView {
+            group: me.group,
+            name: room.name.clone(),
+            reason: room.reason.clone(),
+            agreement: room.agreement.clone(),
+            me: me.id,
+            members: room.people.len(),
+            last_activity_ms: newest.rows.first().map_or(began, |row| row.wall.max(began)),
+        })
+    }
+}
+
+impl Backend for Client {
+    fn profile(&self) -> Profile {
+        if self.open.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+            Profile::Open
+        } else if self.home.has_profile() {
+            Profile::Locked
+        } else {
+            Profile::None
+        }
+    }
+
+    fn create_profile(&self, passphrase: &str) -> Result<(), Trouble> {
+        if passphrase.is_empty() {
+            return Err(Trouble::new("bad_params", "A passphrase cannot be empty."));
+        }
+        self.start(self.home.create(passphrase).map_err(from_store)?)
+    }
+
+    fn unlock(&self, passphrase: &str) -> Result<(), Trouble> {
+        if self.profile() == Profile::Open {
+            // Opening what is open changes nothing, but a wrong passphrase is still wrong.
+            return self.home.check(passphrase).map_err(from_store);
+        }
+        let end = Instant::now() + CLOSING;
+        loop {
+            match self.home.unlock(passphrase) {
+                Err(store::Error::InUse) if Instant::now() < end => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                unlocked => return self.start(unlocked.map_err(from_store)?),
+            }
+        }
+    }
+
+    fn lock(&self) -> Result<(), Trouble> {
+        let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        match open {
+            Some(open) => open.handle.shut_down(),
+            None if self.home.has_profile() => {}
+            None => return Err(from_store(store::Error::NoProfile)),
+        }
+        self.tell();
+        Ok(())
+    }
+
+    fn groups(&self) -> Result<Vec<GroupView>, Trouble> {
+        let open = self.open()?;
+        let members = open.reader().groups().map_err(from_store)?;
+        members.iter().map(|me| open.group_view(me)).collect()
+    }
+
+    fn create_group(&self, new: &NewGroup) -> Result<GroupId, Trouble> {
+        let mut params = GroupParams::default();
+        if let Some(hours) = new.consent_hours {
+            params.consent_hours = hours;
+        }
+        let founding = Founding {
+            name: new.name.clone(),
+            reason: new.reason.clone(),
+            agreement: new.agreement.clone(),
+            pseudonym: new.pseudonym.clone(),
+            params,
+        };
+        self.open()?.handle.found(founding).map_err(from_net)
+    }
+
+    fn invite(&self, group: &GroupId, expires_secs: u64, addresses: bool) -> Result<Made, Trouble> {
+        let made = self.open()?.handle.invite(*group, expires_secs, addresses);
+        let (invite, link) = made.map_err(from_net)?;
+        Ok(Made { invite, expires_ms: ends_ms(&link)?, link })
+    }
+
+    fn look(&self, link: &str) -> Result<Look, Trouble> {
+        let offer = self.open()?.handle.look(link, LOOK).map_err(from_net)?;
+        Ok(Look {
+            reason: offer.reason.into_string(),
+            agreement: offer.agreement.into_string(),
+            expires_ms: ends_ms(link)?,
+        })
+    }
+
+    fn accept(&self, link: &str, pseudonym: &str, timeout_secs: u64) -> Result<GroupId, Trouble> {
+        let timeout = Duration::from_secs(timeout_secs);
+        self.open()?.handle.join(link, pseudonym, timeout).map_err(from_net)
+    }
+
+    fn members(&self, group: &GroupId) -> Result<Vec<MemberView>, Trouble> {
+        let open = self.open()?;
+        let (me, room) = (open.member(group)?, open.room(group)?);
+        let status = open.handle.status().remove(group).unwrap_or_default();
+        let people = room.people.iter().map(|person| MemberView {
+            member: person.member,
+            pseudonym: person.name.clone(),
+            me: person.member == me.id,
+            since_ms: person.since_ms,
+            linked: status.links.iter().any(|link| link.member == person.member),
+        });
+        Ok(people.collect())
+    }
+
+    fn send(
+        &self,
+        group: &GroupId,
+        text: &str,
+        reply_to: Option<MessageId>,
+    ) -> Result<MessageId, Trouble> {
+        let open = self.open()?;
+        let reply_to = match reply_to {
+            None => None,
+            Some(id) => {
+                let row = open.reader().message(group, &id).map_err(from_store)?;
+                let row = row.ok_or_else(|| from_store(store::Error::NoSuchMessage))?;
+                if !row.signed {
+                    let says =
+                        "That message has not been sent yet; it can be answered once it was.";
+                    return Err(Trouble::new("no_such_message", says));
+                }
+                Some(EntryId(row.id))
+            }
+        };
+        let say = Command::Say { text: text.to_owned(), reply_to };
+        match open.handle.command(*group, say).map_err(from_net)? {
+            Done::Said(id) => Ok(id.0),
+            Done::Written(local) => Ok(local.0),
+            Done::Invited(..) | Done::Nothing => Err(from_net(net::Error::Stopped)),
+        }
+    }
+
+    fn messages(
+        &self,
+        group: &GroupId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Page, Trouble> {
+        let open = self.open()?;
+        let page = open.reader().timeline(group, before.as_ref(), limit).map_err(from_store)?;
+        let room = open.room(group)?;
+        let messages = page.rows.into_iter().map(|row| view(row, &room)).collect();
+        Ok(Page { messages, more: page.more })
+    }
+
+    fn watch(&self, hint: Box<dyn Fn() + Send + Sync>) {
+        lock(&self.watchers).push(hint);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Nobody is left to tell; what was acknowledged is durable.
+        self.lock().ok();
+    }
+}
+
+fn view(row: Row, room: &Room) -> MessageView {
+    let (text, reply_to, known) = match said(row.payload.as_deref()) {
+        Said::Text { text, reply_to } => (text, reply_to.map(|id| id.0), true),
+        Said::Unknown => (String::new(), None, false),
+        Said::Gone => (String::new(), None, true),
+    };
+    MessageView {
+        id: row.id,
+        author: row.author,
+        pseudonym: room.name_of(&row.author).to_owned(),
+        text,
+        sent_at_ms: row.wall,
+        reply_to,
+        known,
+        gone: row.payload.is_none(),
+        waiting: !row.signed,
+    }
+}
+
+/// When an invitation ends, in milliseconds since 1970: with the last second of its last minute.
+fn ends_ms(link: &str) -> Result<u64, Trouble> {
+    let invitation = Invitation::from_text(link).map_err(|error| from_net(error.into()))?;
+    Ok((u64::from(invitation.expires) + 1) * 60_000 - 1)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

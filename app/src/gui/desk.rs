@@ -1,0 +1,155 @@
+//! Two threads that ask the program below, so that drawing never waits.
+//!
+//! Jobs are carried out in the order they came in. Those that wait for another member have a thread of
+//! their own: reading and writing go on meanwhile.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TryIter, TrySendError, sync_channel},
+    },
+    thread,
+};
+
+use proto::GroupId;
+
+use super::model::{Job, PAGE_LEN, Reading, Update};
+use crate::backend::{Backend, MessageId, Page, Profile, Trouble};
+
+/// How many updates may wait to be shown. When they are not taken, the desk waits too.
+const UPDATES_MAX: usize = 64;
+
+/// How many jobs may wait to be carried out. A person does not ask faster; a full desk is said to be busy.
+const JOBS_MAX: usize = 64;
+
+/// The most messages that the program below gives at once (docs/rpc.md, "message.list").
+const AT_ONCE_MAX: usize = 500;
+
+/// How long someone who can let one in is waited for, in seconds.
+const ACCEPT_SECS: u64 = 60;
+
+/// How long an invitation holds, in seconds: seven days (docs/peer-support.md, F17).
+const INVITE_SECS: u64 = 7 * 24 * 60 * 60;
+
+/// Where the window leaves its jobs, and finds what came of them.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    quick: SyncSender<Job>,
+    slow: SyncSender<Job>,
+    updates: Receiver<Update>,
+}
+
+impl Desk {
+    /// A desk over this program; `wake` is called whenever an update waits.
+    pub(crate) fn new(
+        backend: &Arc<dyn Backend>,
+        wake: impl Fn() + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let (post, updates) = sync_channel(UPDATES_MAX);
+        let quick = hire("kith-desk", backend, post.clone(), wake.clone())?;
+        let slow = hire("kith-desk-slow", backend, post, wake)?;
+        Ok(Self { quick, slow, updates })
+    }
+
+    /// Leaves a job; gives it back when the desk is full.
+    pub(crate) fn ask(&self, job: Job) -> Result<(), Job> {
+        let thread = match job {
+            Job::Look(_) | Job::Accept { .. } => &self.slow,
+            Job::Read { .. }
+            | Job::Older { .. }
+            | Job::CreateProfile(_)
+            | Job::Unlock(_)
+            | Job::Lock
+            | Job::Say { .. }
+            | Job::Start(_)
+            | Job::Invite(_) => &self.quick,
+        };
+        thread.try_send(job).map_err(|full| match full {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
+
+    /// What came of the jobs since this was last asked.
+    pub(crate) fn updates(&self) -> TryIter<'_, Update> {
+        self.updates.try_iter()
+    }
+}
+
+/// Starts a thread; it ends when the desk is gone.
+fn hire(
+    name: &str,
+    backend: &Arc<dyn Backend>,
+    post: SyncSender<Update>,
+    wake: impl Fn() + Send + 'static,
+) -> io::Result<SyncSender<Job>> {
+    let (jobs, todo) = sync_channel(JOBS_MAX);
+    let backend = Arc::clone(backend);
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        while let Ok(job) = todo.recv() {
+            let update = carry_out(backend.as_ref(), job);
+            if post.send(update).is_err() {
+                break;
+            }
+            wake();
+        }
+    })?;
+    Ok(jobs)
+}
+
+fn carry_out(backend: &dyn Backend, job: Job) -> Update {
+    match job {
+        Job::Read { open, limit } => Update::Read(Box::new(read(backend, open, limit))),
+        Job::Older { group, before } => {
+            let page = backend.messages(&group, Some(before), PAGE_LEN);
+            Update::Older { group, page }
+        }
+        Job::CreateProfile(passphrase) => Update::Opened(backend.create_profile(&passphrase.0)),
+        Job::Unlock(passphrase) => Update::Opened(backend.unlock(&passphrase.0)),
+        Job::Lock => Update::Locked(backend.lock()),
+        Job::Say { group, text } => {
+            let done = backend.send(&group, &text, None).map(|_| ());
+            Update::Said { group, text, done }
+        }
+        Job::Start(new) => Update::Started(backend.create_group(&new)),
+        Job::Look(link) => {
+            let look = backend.look(&link);
+            Update::Looked { link, look }
+        }
+        Job::Accept { link, pseudonym } => {
+            Update::Joined(backend.accept(&link, &pseudonym, ACCEPT_SECS))
+        }
+        Job::Invite(group) => {
+            let invitation = backend.invite(&group, INVITE_SECS, true);
+            Update::Invited { group, invitation }
+        }
+    }
+}
+
+fn read(backend: &dyn Backend, open: Option<GroupId>, limit: usize) -> Reading {
+    let profile = backend.profile();
+    if profile != Profile::Open {
+        return Reading { profile, groups: Ok(Vec::new()), talk: None };
+    }
+    let talk = open.map(|group| {
+        let members = backend.members(&group);
+        (group, members.and_then(|members| Ok((members, newest(backend, &group, limit)?))))
+    });
+    Reading { profile, groups: backend.groups(), talk }
+}
+
+/// The newest messages, however many are asked for.
+fn newest(backend: &dyn Backend, group: &GroupId, limit: usize) -> Result<Page, Trouble> {
+    let mut all = Page::default();
+    let mut before: Option<MessageId> = None;
+    loop {
+        let left = limit.saturating_sub(all.messages.len());
+        let page = backend.messages(group, before, left.min(AT_ONCE_MAX))?;
+        before = page.messages.first().map(|message| message.id);
+        all.more = page.more;
+        all.messages.splice(0..0, page.messages);
+        if before.is_none() || !all.more || all.messages.len() >= limit {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Joining: the link, a look at why they meet and what was agreed on, then a name and yes.
+
+use eframe::egui::{Frame, Key, Margin, Ui};
+
+use crate::backend::Look;
+use crate::gui::{
+    model::{Action, Busy, Model, Place},
+    theme::{self, Palette},
+    widgets::{Button, Field, card_ui, heading, paragraph, section},
+    words::{LINK_LEN_MAX, NAME_LEN_MAX},
+};
+
+/// What is being typed.
+#[derive(Debug, Default)]
+pub(crate) struct Join {
+    link: String,
+    pseudonym: String,
+    began: bool,
+    looked: bool,
+}
+
+impl Join {
+    /// The screen opens again, with what was typed.
+    pub(crate) fn reopen(&mut self) {
+        self.began = false;
+        self.looked = false;
+    }
+}
+
+/// Joins a group.
+pub(crate) fn join_ui(ui: &mut Ui, model: &Model, view: &mut Join) -> Option<Action> {
+    card_ui(ui, "Join a group", 520.0, |ui| match &model.look {
+        None => link_ui(ui, model, view),
+        Some((_, look)) => agree_ui(ui, model, view, look),
+    })
+}
+
+/// The link.
+fn link_ui(ui: &mut Ui, model: &Model, view: &mut Join) -> Option<Action> {
+    let palette = Palette::of(ui.ctx());
+    view.looked = false;
+    heading(ui, "Join with an invitation", theme::SIZE_HEADING);
+    let words =
+        "Paste the link that someone gave you. You will see why they meet before you decide.";
+    paragraph(ui, words, theme::SIZE_UI, palette.muted);
+    ui.add_space(12.0);
+    let field = Field::new("Invitation link", &mut view.link, LINK_LEN_MAX)
+        .hint("kith:…")
+        .error(model.trouble.as_ref().map_or("", |trouble| trouble.says.as_str()))
+        .show(ui);
+    if !view.began {
+        field.request_focus();
+        view.began = true;
+    }
+    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if entered {
+        field.request_focus();
+    }
+    let busy = model.busy == Some(Busy::Looking);
+    let ready = !view.link.trim().is_empty() && model.busy.is_none();
+    let mut action = None;
+    ui.horizontal_wrapped(|ui| {
+        let words = if busy { "Asking…" } else { "Have a look" };
+        let pressed = Button::primary(words).tall().enabled(ready).pressed(ui);
+        if ready && (pressed || entered) {
+            action = Some(Action::Look(view.link.trim().to_owned()));
+        }
+        if Button::quiet("Not now").tall().pressed(ui) {
+            action = Some(Action::Go(Place::Talk));
+        }
+    });
+    if busy {
+        ui.add_space(6.0);
+        let words = "Looking for someone who can show it to you. This can take a moment.";
+        paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+    }
+    action
+}
+
+/// What they meet for, and the yes.
+fn agree_ui(ui: &mut Ui, model: &Model, view: &mut Join, look: &Look) -> Option<Action> {
+    let palette = Palette::of(ui.ctx());
+    heading(ui, "You've been invited", theme::SIZE_HEADING);
+    let words = "Have a look before you decide. This is how people here look after each other.";
+    paragraph(ui, words, theme::SIZE_UI, palette.muted);
+    ui.add_space(12.0);
+    Frame::NONE
+        .fill(palette.rail)
+        .corner_radius(theme::RADIUS_ROW)
+        .inner_margin(Margin { left: 16, right: 16, top: 14, bottom: 14 })
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            section(ui, "Why we meet");
+            paragraph(ui, &look.reason, theme::SIZE_BODY, palette.text);
+            if !look.agreement.trim().is_empty() {
+                ui.add_space(10.0);
+                section(ui, "Our agreement");
+                for line in look.agreement.lines().filter(|line| !line.trim().is_empty()) {
+                    paragraph(ui, line, theme::SIZE_UI, palette.text);
+                }
+            }
+        });
+    ui.add_space(10.0);
+    let words = "You won't see what was said before you came. It was said to the people who were here then. There's no need to introduce yourself. Reading is joining in.";
+    paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+    ui.add_space(10.0);
+    let field = Field::new("What should people here call you?", &mut view.pseudonym, NAME_LEN_MAX)
+        .help("A new name is safest. Try not to use one from anywhere else.")
+        .error(model.trouble.as_ref().map_or("", |trouble| trouble.says.as_str()))
+        .show(ui);
+    if !view.looked {
+        field.request_focus();
+        view.looked = true;
+    }
+    let busy = model.busy == Some(Busy::Joining);
+    let ready = !view.pseudonym.trim().is_empty() && model.busy.is_none();
+    let mut action = None;
+    ui.horizontal_wrapped(|ui| {
+        let words = if busy { "Waiting…" } else { "Agree and join" };
+        if Button::primary(words).tall().enabled(ready).pressed(ui) {
+            action = Some(Action::Accept(view.pseudonym.trim().to_owned()));
+        }
+        if Button::quiet("Not for me").tall().enabled(!busy).pressed(ui) {
+            action = Some(Action::ForgetLook);
+        }
+    });
+    if busy {
+        ui.add_space(6.0);
+        let words = "Waiting for someone who can let you in. This can take a minute.";
+        paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+    }
+    action
+}

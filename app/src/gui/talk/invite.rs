@@ -1,0 +1,158 @@
+//! An invitation that was made: a link and a picture of it, for one person.
+
+use eframe::egui::{
+    Align, Color32, ColorImage, Context, Id, Layout, Margin, Modal, Rect, Role, ScrollArea, Sense,
+    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+};
+
+use super::TalkView;
+use crate::{
+    backend::Invitation,
+    gui::{
+        icons,
+        model::{Action, Model},
+        theme::{self, Palette},
+        widgets::{
+            Button, dialog_frame, format, heading, icon_button, one_line, paint_icon, paragraph,
+        },
+    },
+};
+
+/// About how wide the picture is.
+const CODE_WIDTH: f32 = 200.0;
+
+/// Shows it, when there is one.
+pub(super) fn invite_ui(ui: &Ui, model: &Model, view: &mut TalkView) -> Option<Action> {
+    let Some(invitation) = &model.invitation else {
+        view.code = None;
+        view.copied = false;
+        return None;
+    };
+    if view.code.as_ref().is_none_or(|(link, _)| *link != invitation.link) {
+        let code = picture(ui.ctx(), &invitation.link);
+        view.code = code.map(|code| (invitation.link.clone(), code));
+    }
+    let code = view.code.as_ref().map(|(_, code)| code);
+    let copied = &mut view.copied;
+    let ctx = ui.ctx().clone();
+    let palette = Palette::of(&ctx);
+    let screen = ctx.content_rect();
+    let name = model.open_group().map_or("", |group| group.name.as_str());
+    let frame = dialog_frame(palette).inner_margin(Margin::same(24));
+    let modal = Modal::new(Id::unique("invite")).frame(frame).backdrop_color(palette.scrim);
+    let shown = modal.show(&ctx, |ui| {
+        ui.set_width((screen.width() - 96.0).min(404.0));
+        let most = (screen.height() - 96.0).max(120.0);
+        let scroll =
+            ScrollArea::vertical().id_salt("invite").max_height(most).min_scrolled_height(most);
+        scroll
+            .auto_shrink([false, true])
+            .show(ui, |ui| content_ui(ui, (model, name), (code, copied), invitation))
+            .inner
+    });
+    if shown.should_close() { Some(Action::CloseInvitation) } else { shown.inner }
+}
+
+fn content_ui(
+    ui: &mut Ui,
+    (model, name): (&Model, &str),
+    (code, copied): (Option<&TextureHandle>, &mut bool),
+    invitation: &Invitation,
+) -> Option<Action> {
+    let palette = Palette::of(ui.ctx());
+    let mut action = None;
+    ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
+    let close = Rect::from_min_size(ui.max_rect().right_top() - vec2(32.0, 0.0), vec2(32.0, 32.0));
+    ui.scope(|ui| {
+        ui.set_max_width(ui.available_width() - 40.0);
+        heading(ui, &format!("Invite someone to {name}"), theme::SIZE_DIALOG);
+    });
+    paragraph(ui, "Let them scan this here, or send them the link.", theme::SIZE_UI, palette.muted);
+    ui.add_space(10.0);
+    if let Some(code) = code {
+        code_ui(ui, code);
+    }
+    ui.add_space(10.0);
+    link_ui(ui, &invitation.link);
+    ui.add_space(8.0);
+    let until = model.clock.date(invitation.expires_ms);
+    paragraph(ui, &format!("Works once, until {until}"), theme::SIZE_UI, palette.text);
+    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read.";
+    paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+    ui.add_space(12.0);
+    // Side by side from the right; `with_layout` would take all the height that is left.
+    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::hover());
+    let place = UiBuilder::new()
+        .id_salt("buttons")
+        .max_rect(row)
+        .layout(Layout::right_to_left(Align::Center));
+    let mut buttons = ui.new_child(place);
+    let done = Button::primary("Done").show(&mut buttons);
+    let words = if *copied { "Copied" } else { "Copy link" };
+    if Button::quiet(words).pressed(&mut buttons) {
+        *copied = true;
+        action = Some(Action::Copy(invitation.link.clone()));
+    }
+    let mut child = ui.new_child(UiBuilder::new().id_salt("close").max_rect(close));
+    let cross = icon_button(&mut child, icons::X, "Close", 32.0);
+    if ui.memory(|memory| memory.focused().is_none()) {
+        // The one of the two that can be seen without scrolling.
+        let first = if ui.clip_rect().contains_rect(done.rect) { &done } else { &cross };
+        first.request_focus();
+    }
+    if done.clicked() || cross.clicked() {
+        action = Some(Action::CloseInvitation);
+    }
+    action
+}
+
+/// White under the code in both themes, and whole pixels per module: cameras want it so.
+fn code_ui(ui: &mut Ui, code: &TextureHandle) {
+    let palette = Palette::of(ui.ctx());
+    let scale = ui.ctx().pixels_per_point();
+    let [modules, _] = code.size();
+    let modules = modules as f32;
+    let width = CODE_WIDTH.min(0.36 * ui.ctx().content_rect().height());
+    let module = (width * scale / modules).round().max(2.0) / scale;
+    ui.vertical_centered(|ui| {
+        let side = modules * module + 36.0;
+        let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
+        response
+            .widget_info(|| WidgetInfo::labeled(Role::Image, true, "The invitation as a QR code"));
+        let edge = Stroke::new(1.0, palette.border);
+        ui.painter().rect(rect, 14, Color32::WHITE, edge, StrokeKind::Inside);
+        let corner = ((rect.min.to_vec2() + vec2(18.0, 18.0)) * scale).round() / scale;
+        let place =
+            Rect::from_min_size(pos2(corner.x, corner.y), vec2(1.0, 1.0) * modules * module);
+        let all = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+        ui.painter().image(code.id(), place, all, Color32::WHITE);
+    });
+}
+
+fn link_ui(ui: &mut Ui, link: &str) {
+    let palette = Palette::of(ui.ctx());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::hover());
+    response
+        .widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("Invitation link: {link}")));
+    ui.painter().rect_filled(rect, theme::RADIUS_ROW, palette.rail);
+    paint_icon(ui, rect.left_center() + vec2(22.0, 0.0), icons::LINK, 16.0, palette.muted);
+    let words = one_line(ui, link, format(13.5, 450.0, palette.text), rect.width() - 60.0);
+    let at = pos2(rect.left() + 42.0, rect.center().y - words.size().y / 2.0);
+    ui.painter().galley(at, words, palette.text);
+}
+
+/// One texel a module; none when the link is too long for a code.
+fn picture(ctx: &Context, link: &str) -> Option<TextureHandle> {
+    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::M).ok()?;
+    let side = code.width();
+    let pixels: Vec<Color32> = code
+        .to_colors()
+        .into_iter()
+        .map(|module| match module {
+            qrcode::Color::Dark => Color32::from_rgb(0x17, 0x20, 0x1F),
+            qrcode::Color::Light => Color32::WHITE,
+        })
+        .collect();
+    let image = ColorImage::new([side, side], pixels);
+    Some(ctx.load_texture("invitation", image, TextureOptions::NEAREST))
+}

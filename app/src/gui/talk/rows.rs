@@ -1,0 +1,176 @@
+//! What the timeline is made of: days, messages, and where something new begins.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use eframe::egui::{Galley, Ui};
+use jiff::civil::Date;
+
+use crate::{
+    backend::{MessageId, MessageView},
+    gui::{
+        model::{Model, Talk},
+        theme::{self, Palette},
+        widgets::{format, format_lines, wrapped},
+    },
+};
+
+/// Room for a person's pattern, left of what they say.
+pub(super) const GUTTER: f32 = 50.0;
+
+/// From the top of a first message to its words: some air, then the line with the name.
+pub(super) const HEAD: f32 = 34.0;
+
+/// A silence after which the name is said again, in milliseconds.
+const PAUSE_MS: u64 = 15 * 60 * 1000;
+
+/// What stands where a kind of message is not known.
+pub(super) const UNKNOWN: &str = "This needs a newer Kith";
+
+/// What stands below a message that nobody has yet.
+const WAITING: &str = "Will be sent when someone can be reached";
+
+/// A row, whatever else is loaded around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// Above everything.
+    Beginning,
+    /// A day begins.
+    Day(Date),
+    /// A day begins that had begun before, with this message.
+    DayAgain(MessageId),
+    /// Something new begins.
+    New,
+    /// A message.
+    Message(MessageId),
+}
+
+/// What a row shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing older can be seen here.
+    Beginning,
+    /// The day of this moment.
+    Day(u64),
+    /// What follows is new.
+    New,
+    /// The nth message; with its author's name when `head`.
+    Message { nth: usize, head: bool },
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    /// Which it is.
+    pub(super) key: Key,
+    /// What it shows.
+    pub(super) kind: Kind,
+    /// How high it is: a guess until it was laid out.
+    pub(super) height: f32,
+}
+
+/// All rows of what is loaded; heights that are known already are kept.
+pub(super) fn rows_of(model: &Model, talk: &Talk, before: &[Row], width: f32) -> Vec<Row> {
+    let known: HashMap<Key, f32> = before.iter().map(|row| (row.key, row.height)).collect();
+    let mut rows: Vec<Row> = Vec::with_capacity(talk.messages.len().saturating_add(8));
+    let mut add = |key: Key, kind: Kind, guess: f32| {
+        let height = known.get(&key).copied().unwrap_or(guess);
+        rows.push(Row { key, kind, height });
+    };
+    if talk.arrived && !talk.more {
+        add(Key::Beginning, Kind::Beginning, 52.0);
+    }
+    let mut days: BTreeSet<Date> = BTreeSet::new();
+    let mut above: Option<(&MessageView, Date)> = None;
+    for (nth, message) in talk.messages.iter().enumerate() {
+        let day = model.clock.day(message.sent_at_ms);
+        let new_day = above.is_none_or(|(_, before)| before != day);
+        let new = above.is_some_and(|(above, _)| Some(above.id) == talk.new_after);
+        if new_day {
+            // Clocks differ, so a day may come twice: its first message tells which.
+            let first = days.insert(day);
+            let key = if first { Key::Day(day) } else { Key::DayAgain(message.id) };
+            add(key, Kind::Day(message.sent_at_ms), 52.0);
+        }
+        if new {
+            add(Key::New, Kind::New, 36.0);
+        }
+        let head = new_day || new || above.is_none_or(|(above, _)| begins(above, message));
+        let guess = guess(message, head, width);
+        add(Key::Message(message.id), Kind::Message { nth, head }, guess);
+        above = Some((message, day));
+    }
+    rows
+}
+
+/// Whether a message is set off from the one above it.
+fn begins(above: &MessageView, message: &MessageView) -> bool {
+    above.author != message.author
+        || above.pseudonym != message.pseudonym
+        || message.sent_at_ms.abs_diff(above.sent_at_ms) > PAUSE_MS
+}
+
+/// About how high a message is, without laying it out.
+fn guess(message: &MessageView, head: bool, width: f32) -> f32 {
+    let letters = ((width - GUTTER) / 7.4).max(10.0);
+    let lines: f32 =
+        message.text.split('\n').map(|line| (line.len() as f32 / letters).ceil().max(1.0)).sum();
+    lines * theme::LINE_BODY + if head { HEAD + 4.0 } else { 6.0 }
+}
+
+/// A row that can be painted.
+pub(super) struct Laid {
+    /// How high it is.
+    pub(super) height: f32,
+    /// What it says; for a message, its words.
+    pub(super) text: Arc<Galley>,
+    /// What is said below a message.
+    pub(super) note: Option<Arc<Galley>>,
+}
+
+/// Lays a row out. The same words at the same width come from a cache of the typesetter's.
+pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32) -> Laid {
+    let palette = Palette::of(ui.ctx());
+    let small = format(theme::SIZE_SMALL, 600.0, palette.muted);
+    let plain = |text: &str, height: f32| Laid {
+        height,
+        text: wrapped(ui, text, small.clone(), width),
+        note: None,
+    };
+    let (nth, head) = match row.kind {
+        Kind::Beginning => {
+            let says = if talk.messages.is_empty() {
+                "Nothing has been said here yet. There is no hurry."
+            } else {
+                "Nothing older can be read here"
+            };
+            let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
+            let text = wrapped(ui, says, form, width);
+            return Laid { height: text.size().y + 36.0, text, note: None };
+        }
+        Kind::Day(ms) => return plain(&model.clock.day_name(ms), 52.0),
+        Kind::New => {
+            let text = wrapped(ui, "New", format(theme::SIZE_SMALL, 620.0, palette.accent), width);
+            return Laid { height: 36.0, text, note: None };
+        }
+        Kind::Message { nth, head } => (nth, head),
+    };
+    let Some(message) = talk.messages.get(nth) else { return plain("", 0.0) };
+    let room = width - GUTTER;
+    let (says, ink) = if message.known {
+        (message.text.as_str(), palette.text)
+    } else {
+        (UNKNOWN, palette.muted)
+    };
+    let form = format(theme::SIZE_BODY, palette.body_weight(), ink);
+    let text = wrapped(ui, says, format_lines(form, theme::LINE_BODY), room);
+    let note = message.waiting.then(|| {
+        let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
+        wrapped(ui, WAITING, format_lines(form, 18.0), room)
+    });
+    let above = if head { HEAD } else { 2.0 };
+    let below = note.as_ref().map_or(0.0, |note| note.size().y + 1.0);
+    Laid { height: (above + text.size().y + below + 4.0).round(), text, note }
+}

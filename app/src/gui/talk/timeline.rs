@@ -1,0 +1,347 @@
+//! What is said: only what is visible is laid out, and what one reads stays where it is.
+//!
+//! The position is a row and where its top is. Rows that come in above, below or between, or turn out
+//! higher than guessed, therefore move nothing on the screen.
+
+use eframe::egui::{
+    Id, Key as Press, Rect, Response, Role, ScrollArea, Sense, Shadow, Stroke, Ui, UiBuilder, Vec2,
+    WidgetInfo, pos2, scroll_area::ScrollSource, vec2,
+};
+use jiff::civil::Date;
+use proto::GroupId;
+
+use super::{
+    COLUMN_SIDE, COLUMN_WIDTH_MAX,
+    paint::paint,
+    rows::{Key, Laid, Row, lay_out, rows_of},
+};
+use crate::{
+    backend::MessageId,
+    gui::{
+        icons,
+        model::{Action, Model, Talk},
+        theme::Palette,
+        widgets::{focus_ring, paint_icon},
+    },
+};
+
+/// Room below the newest message.
+const BELOW: f32 = 12.0;
+
+/// Older messages are asked for when so much is left above.
+const EARLY: f32 = 800.0;
+
+/// Where one is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Anchor {
+    /// At the newest message, whatever comes.
+    Newest,
+    /// At a row: its top is so far below the top of the view. `nth` finds its place if it is gone.
+    Row { key: Key, nth: usize, top: f32 },
+}
+
+/// What moves the view.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Pull {
+    /// So far towards newer messages; negative towards older ones.
+    By(f32),
+    /// To the oldest that is loaded.
+    Oldest,
+    /// To the newest.
+    Newest,
+}
+
+/// A row that is in view.
+struct Placed {
+    nth: usize,
+    top: f32,
+    laid: Laid,
+}
+
+/// The view of one group's messages.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    rows: Vec<Row>,
+    built_for: Option<(GroupId, u64, bool, Date)>,
+    width: f32,
+    anchor: Anchor,
+    /// The newest message that was in view.
+    met: Option<MessageId>,
+}
+
+impl Timeline {
+    /// At the newest message.
+    pub(crate) const fn new() -> Self {
+        Self { rows: Vec::new(), built_for: None, width: 0.0, anchor: Anchor::Newest, met: None }
+    }
+
+    /// Goes to the newest message.
+    pub(crate) fn to_newest(&mut self) {
+        self.anchor = Anchor::Newest;
+    }
+
+    /// Shows it.
+    pub(crate) fn show(&mut self, ui: &mut Ui, model: &Model) -> Option<Action> {
+        let talk = model.talk.as_ref()?;
+        let area = ui.available_rect_before_wrap();
+        let width = (area.width() - 2.0 * COLUMN_SIDE).clamp(120.0, COLUMN_WIDTH_MAX);
+        let left = (area.center().x - width / 2.0).round();
+        self.width = width;
+        self.rebuild(model, talk);
+        let response = self.focusable(ui, area);
+        let pull = pull_of(ui, area, model.invitation.is_none(), response.has_focus());
+        let placed = self.place(ui, (model, talk), area.height(), pull);
+        let early = placed.first().is_some_and(|first| self.offset(first) < EARLY);
+        let column = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
+        self.paint_rows(ui, (model, talk), column, &placed);
+        focus_ring(ui, &response, area.shrink(2.0), 8);
+        let last = talk.messages.last().map(|message| message.id);
+        if self.anchor == Anchor::Newest {
+            self.met = last;
+        } else if area.height() > 160.0 && self.to_newest_ui(ui, column, self.met != last) {
+            self.to_newest();
+        }
+        (early && talk.more && !talk.loading).then_some(Action::Older)
+    }
+
+    /// Makes the rows anew when what they show has changed.
+    fn rebuild(&mut self, model: &Model, talk: &Talk) {
+        let today = model.clock.today();
+        let wanted = (talk.group, talk.revision, talk.arrived, today);
+        if self.built_for == Some(wanted) {
+            return;
+        }
+        if self.built_for.is_none_or(|(group, ..)| group != talk.group) {
+            self.rows.clear();
+            self.anchor = Anchor::Newest;
+            self.met = None;
+        }
+        self.rows = rows_of(model, talk, &self.rows, self.width);
+        self.built_for = Some(wanted);
+    }
+
+    /// Tab reaches it, so that the arrow keys can move it.
+    fn focusable(&self, ui: &Ui, area: Rect) -> Response {
+        let sense = Sense::focusable_noninteractive();
+        let response = ui.interact(area, Id::unique("timeline"), sense);
+        response.widget_info(|| WidgetInfo::labeled(Role::Log, true, "Messages"));
+        response
+    }
+
+    /// How far this row's top is from the beginning of what is loaded, less how far it is scrolled out.
+    fn offset(&self, first: &Placed) -> f32 {
+        let above: f32 = self.rows.iter().take(first.nth).map(|row| row.height).sum();
+        above - first.top
+    }
+
+    /// Lays a row out, and remembers how high it is.
+    fn measure(&mut self, ui: &Ui, (model, talk): (&Model, &Talk), nth: usize) -> Option<Laid> {
+        let width = self.width;
+        let row = self.rows.get_mut(nth)?;
+        let laid = lay_out(ui, model, talk, row, width);
+        row.height = laid.height;
+        Some(laid)
+    }
+
+    /// Decides which rows are in view and where.
+    fn place(&mut self, ui: &Ui, of: (&Model, &Talk), height: f32, pull: Pull) -> Vec<Placed> {
+        match pull {
+            Pull::Newest => self.anchor = Anchor::Newest,
+            Pull::Oldest => {
+                if let Some(first) = self.rows.first() {
+                    self.anchor = Anchor::Row { key: first.key, nth: 0, top: 0.0 };
+                }
+            }
+            Pull::By(_) => {}
+        }
+        let by = if let Pull::By(by) = pull { by } else { 0.0 };
+        if self.anchor == Anchor::Newest && by >= 0.0 {
+            return self.place_up(ui, of, height);
+        }
+        let (nth, top) = match self.anchor {
+            Anchor::Newest => {
+                let Some(first) = self.place_up(ui, of, height).into_iter().next() else {
+                    return Vec::new();
+                };
+                (first.nth, first.top)
+            }
+            Anchor::Row { key, nth, top } => {
+                let last = self.rows.len().saturating_sub(1);
+                let found = self.rows.iter().position(|row| row.key == key);
+                (found.unwrap_or_else(|| nth.min(last)), top)
+            }
+        };
+        let placed = self.place_around(ui, of, height, (nth, top - by));
+        let end = placed.last().filter(|last| last.nth.saturating_add(1) == self.rows.len());
+        if end.is_some_and(|last| last.top + last.laid.height + BELOW <= height + 0.5) {
+            self.anchor = Anchor::Newest;
+            return self.place_up(ui, of, height);
+        }
+        if let Some(first) = placed.first()
+            && let Some(row) = self.rows.get(first.nth)
+        {
+            self.anchor = Anchor::Row { key: row.key, nth: first.nth, top: first.top };
+        }
+        placed
+    }
+
+    /// From the newest row upwards.
+    fn place_up(&mut self, ui: &Ui, of: (&Model, &Talk), height: f32) -> Vec<Placed> {
+        let mut placed = Vec::new();
+        let mut bottom = height - BELOW;
+        for nth in (0..self.rows.len()).rev() {
+            if bottom <= 0.0 {
+                break;
+            }
+            let Some(laid) = self.measure(ui, of, nth) else { break };
+            bottom -= laid.height;
+            placed.push(Placed { nth, top: bottom, laid });
+        }
+        placed.reverse();
+        placed
+    }
+
+    /// From this row upwards to the top of the view, then downwards to its end.
+    fn place_around(
+        &mut self,
+        ui: &Ui,
+        of: (&Model, &Talk),
+        height: f32,
+        (from, top): (usize, f32),
+    ) -> Vec<Placed> {
+        let mut placed: Vec<Placed> = Vec::new();
+        let mut above = top;
+        for nth in (0..from).rev() {
+            if above <= 0.0 {
+                break;
+            }
+            let Some(laid) = self.measure(ui, of, nth) else { break };
+            above -= laid.height;
+            placed.push(Placed { nth, top: above, laid });
+        }
+        placed.reverse();
+        // Nothing is above the oldest row.
+        let shift = above.max(0.0);
+        for row in &mut placed {
+            row.top -= shift;
+        }
+        let mut below = top - shift;
+        for nth in from..self.rows.len() {
+            if below >= height {
+                break;
+            }
+            let Some(laid) = self.measure(ui, of, nth) else { break };
+            let bottom = below + laid.height;
+            placed.push(Placed { nth, top: below, laid });
+            below = bottom;
+        }
+        placed.retain(|row| row.top + row.laid.height > 0.0 && row.top < height);
+        placed
+    }
+
+    /// Paints what was placed; egui's scroll area gives the bar and the clipping.
+    fn paint_rows(&mut self, ui: &mut Ui, of: (&Model, &Talk), column: Rect, placed: &[Placed]) {
+        let total = self.rows.iter().map(|row| row.height).sum::<f32>() + BELOW;
+        let passed = placed.first().map_or(0.0, |first| self.offset(first)).max(0.0);
+        let source =
+            ScrollSource { scroll_bar: true, mouse_wheel: false, ..ScrollSource::default() };
+        let rows = &self.rows;
+        let shown = ScrollArea::vertical()
+            .id_salt("timeline")
+            .auto_shrink([false, false])
+            .animated(false)
+            .scroll_source(source)
+            .vertical_scroll_offset(passed)
+            .show_viewport(ui, |ui, _| {
+                ui.set_height(total);
+                let clip = ui.clip_rect();
+                let list = UiBuilder::new()
+                    .max_rect(clip)
+                    .accessibility_role(Role::List)
+                    .accessibility_label("What was said");
+                ui.scope_builder(list, |ui| {
+                    for place in placed {
+                        let Some(row) = rows.get(place.nth) else { continue };
+                        let at = pos2(column.left(), (column.top() + place.top).round());
+                        let size = vec2(column.width(), place.laid.height);
+                        paint(ui, of, row, &place.laid, Rect::from_min_size(at, size));
+                    }
+                });
+            });
+        let moved = shown.state.unclamped_offset().y - passed;
+        if moved.abs() > 0.5 {
+            self.go_to(passed + moved, total - column.height());
+            ui.ctx().request_repaint();
+        }
+    }
+
+    /// Goes so far from the beginning of what is loaded.
+    fn go_to(&mut self, offset: f32, most: f32) {
+        if offset >= most - 1.0 {
+            self.anchor = Anchor::Newest;
+            return;
+        }
+        let mut above = 0.0;
+        for (nth, row) in self.rows.iter().enumerate() {
+            if above + row.height > offset {
+                self.anchor = Anchor::Row { key: row.key, nth, top: above - offset };
+                return;
+            }
+            above += row.height;
+        }
+    }
+
+    /// A way back to the newest message; ringed when something came meanwhile.
+    fn to_newest_ui(&self, ui: &Ui, column: Rect, new: bool) -> bool {
+        let palette = Palette::of(ui.ctx());
+        let center = column.right_bottom() - vec2(8.0, 32.0);
+        let rect = Rect::from_center_size(center, Vec2::splat(40.0));
+        let response = ui.interact(rect, Id::unique("to newest"), Sense::click());
+        let words = if new { "Something new below" } else { "To the newest message" };
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, words));
+        let shadow = Shadow { offset: [0, 3], blur: 12, spread: 0, color: palette.shadow };
+        ui.painter().add(shadow.as_shape(rect, 20));
+        let fill = if response.hovered() { palette.hover } else { palette.surface };
+        let edge = if new {
+            Stroke::new(2.0, palette.accent)
+        } else {
+            Stroke::new(1.0, palette.control_border)
+        };
+        ui.painter().circle(center, 19.0, fill, edge);
+        paint_icon(ui, center, icons::ARROW_DOWN, 18.0, palette.text);
+        focus_ring(ui, &response, rect.expand(3.0), 23);
+        let response = response.on_hover_text(words);
+        response.clicked()
+    }
+}
+
+/// What the wheel and the keys ask for.
+fn pull_of(ui: &Ui, area: Rect, free: bool, focused: bool) -> Pull {
+    if !free || ui.ctx().any_popup_open() {
+        return Pull::By(0.0);
+    }
+    let wheel = if ui.rect_contains_pointer(area) {
+        ui.input(|input| input.smooth_scroll_delta().y)
+    } else {
+        0.0
+    };
+    let idle = focused || ui.memory(|memory| memory.focused().is_none());
+    ui.input(|input| {
+        let ctrl = input.modifiers.command;
+        let pressed = |press: Press| input.key_pressed(press);
+        if pressed(Press::Home) && (idle || ctrl) {
+            return Pull::Oldest;
+        }
+        if pressed(Press::End) && (idle || ctrl) {
+            return Pull::Newest;
+        }
+        let keys = [
+            (Press::PageUp, true, -0.9 * area.height()),
+            (Press::PageDown, true, 0.9 * area.height()),
+            (Press::ArrowUp, idle, -60.0),
+            (Press::ArrowDown, idle, 60.0),
+        ];
+        let by: f32 = keys.iter().filter(|key| key.1 && pressed(key.0)).map(|key| key.2).sum();
+        Pull::By(by - wheel)
+    })
+}

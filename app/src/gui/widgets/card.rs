@@ -1,0 +1,65 @@
+//! The card in the middle of a screen, and the frame of a dialog.
+
+use eframe::egui::{
+    CentralPanel, Frame, Id, Margin, Rect, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2, vec2,
+};
+
+use crate::gui::theme::{self, Palette};
+
+/// Room that a card leaves to the edges of the window.
+const AROUND: f32 = 20.0;
+
+/// A card of this width in the middle of an empty screen; it scrolls when the window is too low for it.
+pub(crate) fn card_ui<R>(
+    ui: &mut Ui,
+    name: &str,
+    width: f32,
+    content: impl FnOnce(&mut Ui) -> R,
+) -> R {
+    let palette = Palette::of(ui.ctx());
+    let inner = CentralPanel::no_frame().frame(Frame::NONE.fill(palette.rail)).show(ui, |ui| {
+        let screen = ui.available_rect_before_wrap();
+        let shown =
+            ScrollArea::vertical().id_salt(name).auto_shrink([false, false]).show(ui, |ui| {
+                let width = width.min(screen.width() - 2.0 * AROUND);
+                // How high it is, is known once it was drawn.
+                let key = Id::unique(("card", name));
+                let known: Option<f32> = ui.data(|data| data.get_temp(key));
+                let above = ((screen.height() - known.unwrap_or(0.0)) / 2.0).round().max(AROUND);
+                let left = (ui.max_rect().center().x - width / 2.0).round();
+                let top = ui.max_rect().top() + above;
+                let place = Rect::from_min_size(
+                    pos2(left, top),
+                    vec2(width, (screen.height() - above).max(40.0)),
+                );
+                let mut child = ui.new_child(UiBuilder::new().id_salt(name).max_rect(place));
+                let side: i8 = if width < 380.0 { 22 } else { 36 };
+                let ends: i8 = if screen.height() < 460.0 { 20 } else { 32 };
+                let shown = dialog_frame(palette)
+                    .inner_margin(Margin { left: side, right: side, top: ends, bottom: ends })
+                    .show(&mut child, |ui| {
+                        ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
+                        ui.set_width(ui.available_width());
+                        content(ui)
+                    });
+                let height = shown.response.rect.height();
+                ui.allocate_rect(shown.response.rect.expand2(vec2(0.0, AROUND)), Sense::hover());
+                if known.is_none_or(|known| (known - height).abs() > 0.5) {
+                    ui.data_mut(|data| data.insert_temp(key, height));
+                    ui.ctx().request_discard("the height of a card became known");
+                }
+                shown.inner
+            });
+        shown.inner
+    });
+    inner.inner
+}
+
+/// The look of everything that lies on top.
+pub(crate) fn dialog_frame(palette: &Palette) -> Frame {
+    Frame::NONE
+        .fill(palette.surface)
+        .corner_radius(theme::RADIUS_DIALOG)
+        .stroke(Stroke::new(1.0, palette.border))
+        .shadow(palette.dialog_shadow())
+}

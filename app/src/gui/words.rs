@@ -1,0 +1,33 @@
+//! Longer texts of the window.
+
+/// What a group may start from; every line can be kept, changed or dropped (docs/peer-support.md, 5.2).
+pub(crate) const STARTER_AGREEMENT: &str = "\
+We are equal. No one is in charge.
+We listen first. We ask before we give ideas. We speak from our own lives.
+It is fine to pass, to be quiet, or to take a break.
+Who is here and what is said here stays here.
+No copies or sharing without a clear yes.
+We are peers. This is not an emergency service.
+If we are worried about someone, we tell them first and ask what would help.
+Anyone can suggest a change.";
+
+/// Most letters of a group's name, and of a name in it.
+pub(crate) const NAME_LEN_MAX: usize = 60;
+/// Most letters of why a group meets (docs/peer-support.md, F1).
+pub(crate) const REASON_LEN_MAX: usize = 200;
+/// Most letters of an agreement: its 350 words, with room.
+pub(crate) const AGREEMENT_LEN_MAX: usize = 2400;
+/// Most letters of a passphrase.
+pub(crate) const PASSPHRASE_LEN_MAX: usize = 256;
+/// Most letters of an invitation's link.
+pub(crate) const LINK_LEN_MAX: usize = 4096;
+/// Most letters of a message: 64 KiB of the longest letters.
+pub(crate) const MESSAGE_LEN_MAX: usize = 16_000;
+
+/// Stands for a name that has not arrived.
+pub(crate) const NAMELESS: &str = "Someone whose name has not arrived";
+
+/// The name to show for someone.
+pub(crate) fn name_or_nameless(pseudonym: &str) -> &str {
+    if pseudonym.trim().is_empty() { NAMELESS } else { pseudonym }
+}

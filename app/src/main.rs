@@ -1,0 +1,17 @@
+//! `kith`: the window, `kith rpc` and `kith demo`.
+
+mod backend;
+mod cli;
+mod client;
+mod demo;
+#[cfg(feature = "window")]
+mod gui;
+mod rpc;
+mod times;
+mod trouble;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,152 @@
+//! What each method takes. An unknown parameter, or one of a wrong type, is `bad_params`.
+
+use proto::GroupId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::backend::{MessageId, Trouble};
+
+/// Reads a method's parameters.
+pub(super) fn read<T: DeserializeOwned>(params: Value) -> Result<T, Trouble> {
+    serde_json::from_value(params).map_err(|error| bad(&error.to_string()))
+}
+
+pub(super) fn bad(says: &str) -> Trouble {
+    Trouble::new("bad_params", format!("These parameters do not fit: {says}."))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct None {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passphrase {
+    pub(super) passphrase: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Since {
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) cursor: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateGroup {
+    pub(super) name: String,
+    pub(super) reason: String,
+    pub(super) pseudonym: String,
+    #[serde(default)]
+    pub(super) agreement: String,
+    #[serde(default)]
+    pub(super) params: GroupParams,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct GroupParams {
+    pub(super) consent_hours: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Invite {
+    #[serde(deserialize_with = "group")]
+    pub(super) group: GroupId,
+    #[serde(default = "week")]
+    pub(super) expires_s: u64,
+    #[serde(default = "one")]
+    pub(super) uses: u64,
+    #[serde(default = "yes")]
+    pub(super) addresses: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookAt {
+    pub(super) link: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Accept {
+    pub(super) link: String,
+    pub(super) pseudonym: String,
+    #[serde(default = "minute")]
+    pub(super) timeout_s: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    #[serde(deserialize_with = "group")]
+    pub(super) group: GroupId,
+}
+
+/// What is said; what later versions add to it is known by name and answered `not_yet`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Send {
+    #[serde(deserialize_with = "group")]
+    pub(super) space: GroupId,
+    pub(super) text: String,
+    #[serde(default, deserialize_with = "some_message")]
+    pub(super) reply_to: Option<MessageId>,
+    pub(super) topic_note: Option<Value>,
+    pub(super) wish: Option<Value>,
+    pub(super) expires_s: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListMessages {
+    #[serde(deserialize_with = "group")]
+    pub(super) space: GroupId,
+    #[serde(default, deserialize_with = "some_message")]
+    pub(super) before: Option<MessageId>,
+    #[serde(default = "fifty")]
+    pub(super) limit: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dial {
+    pub(super) address: String,
+    #[serde(default, deserialize_with = "some_group")]
+    pub(super) group: Option<GroupId>,
+}
+
+fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GroupId, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn some_group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupId>, D::Error> {
+    group(deserializer).map(Some)
+}
+
+fn some_message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MessageId>, D::Error> {
+    group(deserializer).map(|id| Some(id.0))
+}
+
+const fn week() -> u64 {
+    604_800
+}
+
+const fn minute() -> u64 {
+    60
+}
+
+const fn one() -> u64 {
+    1
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn fifty() -> u64 {
+    50
+}

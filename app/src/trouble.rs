@@ -1,0 +1,124 @@
+//! What went wrong below, as the stable names of docs/rpc.md and in words a person can act on.
+
+use proto::{JoinError, Refusal};
+
+use crate::backend::Trouble;
+
+/// A store's error.
+pub(crate) fn from_store(error: store::Error) -> Trouble {
+    use store::Error as E;
+    let (name, says) = match &error {
+        E::InUse => (
+            "in_use",
+            "Another Kith uses this folder already. Close it, or choose another with --home.",
+        ),
+        E::NotAFolder => ("bad_home", "The home is no folder. Choose another with --home."),
+        E::NoProfile => ("no_profile", "There is no profile here yet: create one first."),
+        E::ProfileExists => {
+            ("profile_exists", "There is a profile here already: unlock it with its passphrase.")
+        }
+        E::WrongPassphrase => {
+            ("wrong_passphrase", "That is not the passphrase. Nothing was changed.")
+        }
+        E::Newer => ("newer", "A newer Kith wrote this profile. Use that one, or a newer one."),
+        E::Full => (
+            "disk_full",
+            "The disk is full. Make room, then open the profile again; nothing acknowledged was lost.",
+        ),
+        E::NoSuchGroup => ("no_such_group", "This profile is in no such group."),
+        E::GroupExists => ("already_member", "This profile is in that group already."),
+        E::NoSuchMessage => ("no_such_message", "There is no such message here."),
+        E::TooLarge => ("too_large", "That is larger than can be stored."),
+        E::Damaged(_) | E::Poisoned => {
+            return Trouble::new(
+                "store_damaged",
+                format!("The stored data cannot be used: {error}."),
+            );
+        }
+        E::Io(cause) => {
+            return Trouble::new("bad_home", format!("The folder cannot be used: {cause}."));
+        }
+        _ => return Trouble::new("store_damaged", format!("The store failed: {error}.")),
+    };
+    Trouble::new(name, says)
+}
+
+/// The network's error, or what is below it.
+pub(crate) fn from_net(error: net::Error) -> Trouble {
+    use net::Error as E;
+    let (name, says) = match &error {
+        E::NoSuchGroup => ("no_such_group", "This profile is in no such group."),
+        E::Refused(refusal) => return from_refusal(refusal),
+        E::Join(join) => return from_join(*join),
+        E::AlreadyMember => ("already_member", "This profile is in that group already."),
+        E::Unreachable => (
+            "unreachable",
+            "Nobody could be reached. Someone in the group has to be there with Kith open: try again when they are.",
+        ),
+        E::BadAddress => {
+            ("bad_params", "That is no address. It looks like /ip4/192.168.1.5/tcp/4001.")
+        }
+        E::Busy => ("busy", "Too much is under way; try again in a moment."),
+        E::Stopped => ("locked", "The profile was locked meanwhile."),
+        E::Store(cause) => {
+            // The store's errors hold what cannot be cloned; name and words are all that is needed.
+            if matches!(**cause, store::Error::Full) {
+                return from_store(store::Error::Full);
+            }
+            return Trouble::new("store_damaged", format!("The store failed: {cause}."));
+        }
+        E::Damaged(reject) => {
+            return Trouble::new(
+                "store_damaged",
+                format!("What was stored makes no group: {reject}."),
+            );
+        }
+        E::Runtime(cause) => {
+            return Trouble::new("network", format!("The network could not start: {cause}."));
+        }
+        _ => return Trouble::new("network", format!("The network failed: {error}.")),
+    };
+    Trouble::new(name, says)
+}
+
+fn from_refusal(refusal: &Refusal) -> Trouble {
+    let (name, says) = match refusal {
+        Refusal::TooLarge => {
+            ("too_large", "A message has at most 65,536 bytes; this one is longer.")
+        }
+        Refusal::Busy => ("busy", "Too many messages wait for a first connection."),
+        Refusal::NotAMember => ("not_a_member", "This device is not in the group any more."),
+        Refusal::NoSuchMessage => ("no_such_message", "There is no such message here."),
+        Refusal::Bad(says) => {
+            return Trouble::new("bad_params", format!("That cannot be done: {says}."));
+        }
+        _ => return Trouble::new("bad_params", format!("That cannot be done: {refusal}.")),
+    };
+    Trouble::new(name, says)
+}
+
+fn from_join(error: JoinError) -> Trouble {
+    let (name, says) = match error {
+        JoinError::Unreadable => (
+            "invite_unreadable",
+            "This is not a whole invitation. Copy it again, from kith: to its end.",
+        ),
+        JoinError::Expired => ("invite_expired", "This invitation has ended. Ask for a new one."),
+        JoinError::Used => (
+            "invite_used",
+            "Someone came in with this invitation already. If it was not you, tell whoever gave it to you.",
+        ),
+        JoinError::Cancelled => {
+            ("invite_revoked", "This invitation was taken back. Ask for a new one.")
+        }
+        JoinError::Busy => ("busy", "The other side has too much to do; try again in a moment."),
+        JoinError::AskFirst => {
+            ("ask_first", "Someone there has to agree first, which this version cannot do yet.")
+        }
+        JoinError::Broken | _ => (
+            "unreachable",
+            "The other side sent something that does not hold together. Nothing was kept; try again.",
+        ),
+    };
+    Trouble::new(name, says)
+}

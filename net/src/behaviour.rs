@@ -1,0 +1,53 @@
+//! A swarm: TCP, libp2p's own Noise and yamux below our links, mDNS if wanted.
+//!
+//! A fresh Ed25519 key for every swarm: a PeerId names nobody and lives for one run.
+
+use std::time::Duration;
+
+use libp2p::mdns;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::{NetworkBehaviour, StreamProtocol};
+use libp2p::{Swarm, SwarmBuilder, noise, tcp, yamux};
+
+use crate::error::Error;
+
+/// Stream of a link between two members.
+pub(crate) const LINK: StreamProtocol = StreamProtocol::new("/kith/link/1");
+/// Stream of a join.
+pub(crate) const JOIN: StreamProtocol = StreamProtocol::new("/kith/join/1");
+
+/// A connection without a stream is closed after this.
+const IDLE: Duration = Duration::from_secs(15);
+/// How often the local network is asked, and how long an answer holds.
+const MDNS_QUERY: Duration = Duration::from_secs(60);
+const MDNS_TTL: Duration = Duration::from_secs(180);
+
+/// What a swarm does beside connecting.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    pub(crate) streams: libp2p_stream::Behaviour,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+}
+
+/// A swarm under a new identity.
+pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
+    let runtime = |error: &dyn std::fmt::Display| Error::Runtime(error.to_string());
+    let swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .map_err(|error| runtime(&error))?
+        .with_behaviour(|key| {
+            let config =
+                mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY, enable_ipv6: false };
+            let peer = key.public().to_peer_id();
+            // Without multicast there is no local network to look on; everything else goes on.
+            let mdns = with_mdns
+                .then(|| mdns::tokio::Behaviour::new(config, peer))
+                .and_then(|made| made.inspect_err(|error| tracing::warn!(%error, "no mDNS")).ok());
+            Behaviour { streams: libp2p_stream::Behaviour::new(), mdns: mdns.into() }
+        })
+        .map_err(|error| runtime(&error))?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+        .build();
+    Ok(swarm)
+}

@@ -1,0 +1,535 @@
+//! One group's task: an engine, a swarm, and the streams between them. Step and drain; the only
+//! `select!` of a group.
+//!
+//! Outputs are carried out in order, each awaited before the next: a commit is durable before the
+//! bytes behind it leave.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::core::ConnectedPoint;
+use libp2p::core::transport::ListenerId;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Stream, Swarm, mdns};
+use libp2p_stream::{Control, IncomingStreams};
+use proto::{
+    Addr, Change, Command, Done, Ends, Engine, Event, GroupId, Input, LinkId, Loaded, Member,
+    MemberId, Output, Path, Purpose, RequestId, Role, Wanted,
+};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use store::Reader;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::address;
+use crate::behaviour::{self, Behaviour, BehaviourEvent, JOIN, LINK};
+use crate::config::Config;
+use crate::error::Error;
+use crate::handle::{Hints, LinkStatus, Statuses, invitation_addrs};
+use crate::node::{Answer, now};
+use crate::storage::Storage;
+use crate::streams::{Incoming, Pumps};
+
+/// Pieces of bytes that may wait for the engine, over all streams.
+const INCOMING_MAX: usize = 64;
+/// How long the system may take to say where we listen.
+const LISTENING_MAX: Duration = Duration::from_secs(1);
+/// First and last pause between two tries to reach a member.
+const REDIAL_FIRST: Duration = Duration::from_secs(1);
+const REDIAL_LAST: Duration = Duration::from_secs(30);
+/// A peer that mDNS names and that is no member is left alone for so long.
+const STRANGER_PAUSE: Duration = Duration::from_secs(3600);
+/// Strangers that are remembered; beyond, they are forgotten and tried again.
+const STRANGERS_MAX: usize = 1024;
+
+/// What the node wants of one group.
+pub(crate) enum GroupCommand {
+    Engine(Command, Answer<Done>),
+    Invite(u64, bool, Answer<Done>),
+    Dial(Multiaddr, Answer<()>),
+}
+
+/// A stream, as it is run here.
+struct Open {
+    pumps: Pumps,
+    peer: PeerId,
+    role: Role,
+    /// Where it was dialled; none if it was accepted.
+    dialled: Option<Multiaddr>,
+}
+
+/// When to try a member again.
+struct Redial {
+    at: Instant,
+    pause: Duration,
+}
+
+/// A stream of ours that was opened, or not.
+type Opened = (PeerId, Multiaddr, Option<Stream>);
+
+/// One group on this device.
+pub(crate) struct GroupTask {
+    group: GroupId,
+    engine: Engine<StdRng>,
+    swarm: Swarm<Behaviour>,
+    control: Control,
+    storage: Storage,
+    hints: Hints,
+    statuses: Statuses,
+    on_loopback: bool,
+    keeps_port: bool,
+    listeners: HashSet<ListenerId>,
+    streams: BTreeMap<LinkId, Open>,
+    next_link: u64,
+    next_request: u64,
+    answers: BTreeMap<RequestId, Answer<Done>>,
+    dials: BTreeMap<ConnectionId, Answer<()>>,
+    /// Peers to whom a stream of ours is open or opening.
+    opening: BTreeSet<PeerId>,
+    redials: BTreeMap<MemberId, Redial>,
+    strangers: BTreeMap<PeerId, Instant>,
+    reachable: Vec<Addr>,
+    links: BTreeMap<LinkId, (MemberId, Path)>,
+    incoming: (mpsc::Sender<Incoming>, mpsc::Receiver<Incoming>),
+    opened: (mpsc::Sender<Opened>, mpsc::Receiver<Opened>),
+}
+
+impl GroupTask {
+    /// Starts listening; nothing is dialled before [`Self::run`].
+    pub(crate) fn new(
+        (me, remembered): (Member, Vec<Change>),
+        (config, is_first, port): (Config, bool, Option<u16>),
+        (storage, hints, statuses): (Storage, Hints, Statuses),
+    ) -> Result<Self, Error> {
+        let group = me.group;
+        let engine = Engine::new(me, rand::make_rng(), remembered).map_err(Error::Damaged)?;
+        let mut swarm = behaviour::swarm(config.mdns)?;
+        let on_loopback = config.listen.iter().any(address::is_loopback);
+        let (listeners, keeps_port) = listen(&mut swarm, &config, is_first, port)?;
+        let control = swarm.behaviour().streams.new_control();
+        Ok(Self {
+            group,
+            engine,
+            swarm,
+            control,
+            storage,
+            hints,
+            statuses,
+            on_loopback,
+            keeps_port,
+            listeners,
+            streams: BTreeMap::new(),
+            next_link: 0,
+            next_request: 0,
+            answers: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            opening: BTreeSet::new(),
+            redials: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            reachable: Vec::new(),
+            links: BTreeMap::new(),
+            incoming: mpsc::channel(INCOMING_MAX),
+            opened: mpsc::channel(INCOMING_MAX),
+        })
+    }
+
+    /// Runs until the last sender of commands is gone, or the store fails.
+    pub(crate) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<GroupCommand>,
+    ) -> Result<(), Error> {
+        let mut links = self.accept(LINK)?;
+        let mut joins = self.accept(JOIN)?;
+        self.begin_listening().await?;
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.on_command(command).await?,
+                    None => return self.end().await,
+                },
+                event = self.swarm.select_next_some() => self.on_swarm(event).await?,
+                Some((peer, stream)) = links.next() => {
+                    self.on_stream((peer, stream), Purpose::Link, None).await?;
+                }
+                Some((peer, stream)) = joins.next() => {
+                    self.on_stream((peer, stream), Purpose::Join, None).await?;
+                }
+                Some((link, bytes)) = self.incoming.1.recv() => self.on_incoming(link, bytes).await?,
+                Some((peer, address, stream)) = self.opened.1.recv() => {
+                    self.on_opened(peer, address, stream).await?;
+                }
+                () = sleep_until(wake) => {
+                    self.input(Input::Tick).await?;
+                    self.redial();
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, protocol: libp2p::StreamProtocol) -> Result<IncomingStreams, Error> {
+        self.control.accept(protocol).map_err(|error| Error::Runtime(error.to_string()))
+    }
+
+    /// Waits until the system said where we listen, so that a first invitation names it.
+    async fn begin_listening(&mut self) -> Result<(), Error> {
+        let end = Instant::now() + LISTENING_MAX;
+        let mut silent = self.listeners.clone();
+        while !silent.is_empty() {
+            tokio::select! {
+                event = self.swarm.select_next_some() => {
+                    if let SwarmEvent::NewListenAddr { listener_id, .. }
+                        | SwarmEvent::ListenerClosed { listener_id, .. } = &event
+                    {
+                        silent.remove(listener_id);
+                    }
+                    self.on_swarm(event).await?;
+                }
+                () = sleep_until(end) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes what is open, in the open: the other ends learn at once that we are gone.
+    async fn end(mut self) -> Result<(), Error> {
+        let links: Vec<_> = self.streams.keys().copied().collect();
+        for link in links {
+            self.streams.remove(&link);
+            self.input(Input::Closed { link }).await?;
+        }
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.group);
+        Ok(())
+    }
+
+    async fn on_command(&mut self, command: GroupCommand) -> Result<(), Error> {
+        match command {
+            GroupCommand::Engine(command, answer) => self.command(command, Some(answer)).await,
+            GroupCommand::Invite(expires_secs, addresses, answer) => {
+                let linked: BTreeSet<_> = self.links.values().map(|(member, _)| *member).collect();
+                let others = self.engine.addresses_of(&linked);
+                let addrs =
+                    if addresses { invitation_addrs(&self.reachable, others) } else { Vec::new() };
+                self.command(Command::Invite { expires_secs, addrs }, Some(answer)).await
+            }
+            GroupCommand::Dial(address, answer) => {
+                let dial = DialOpts::from(address);
+                let connection = dial.connection_id();
+                match self.swarm.dial(dial) {
+                    Ok(()) => drop(self.dials.insert(connection, answer)),
+                    Err(_cannot) => drop(answer.send(Err(Error::Unreachable))),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn command(
+        &mut self,
+        command: Command,
+        answer: Option<Answer<Done>>,
+    ) -> Result<(), Error> {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        if let Some(answer) = answer {
+            self.answers.insert(request, answer);
+        }
+        self.input(Input::Command { request, command }).await
+    }
+
+    async fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<(), Error> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "libp2p's event is non-exhaustive")]
+        match event {
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                self.on_listening().await
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                if let Some(answer) = self.dials.remove(&connection_id) {
+                    answer.send(Ok(())).ok();
+                }
+                if let ConnectedPoint::Dialer { address, .. } = endpoint {
+                    self.open_stream(peer_id, address);
+                }
+                Ok(())
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, .. } => {
+                if let Some(answer) = self.dials.remove(&connection_id) {
+                    answer.send(Err(Error::Unreachable)).ok();
+                }
+                Ok(())
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
+                for (peer, address) in found {
+                    self.on_discovered(peer, address);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Someone runs libp2p on the local network. The smaller PeerId dials, once an hour.
+    fn on_discovered(&mut self, peer: PeerId, address: Multiaddr) {
+        let now = Instant::now();
+        if self.strangers.len() >= STRANGERS_MAX {
+            self.strangers.clear();
+        }
+        let is_due = self.strangers.get(&peer).is_none_or(|next| *next <= now);
+        if *self.swarm.local_peer_id() < peer && is_due && !self.opening.contains(&peer) {
+            self.strangers.insert(peer, now + STRANGER_PAUSE);
+            let dial = DialOpts::peer_id(peer)
+                .addresses(vec![address])
+                .condition(PeerCondition::DisconnectedAndNotDialing);
+            // What cannot be dialled now is announced again.
+            self.swarm.dial(dial.build()).ok();
+        }
+    }
+
+    /// We connected to someone: ask whether they are a member, unless that is under way.
+    fn open_stream(&mut self, peer: PeerId, address: Multiaddr) {
+        if !self.opening.insert(peer) {
+            return;
+        }
+        let (mut control, opened) = (self.control.clone(), self.opened.0.clone());
+        tokio::spawn(async move {
+            let stream = control.open_stream(peer, LINK).await.ok();
+            opened.send((peer, address, stream)).await.ok();
+        });
+    }
+
+    async fn on_opened(
+        &mut self,
+        peer: PeerId,
+        address: Multiaddr,
+        stream: Option<Stream>,
+    ) -> Result<(), Error> {
+        let Some(stream) = stream else {
+            self.opening.remove(&peer);
+            return Ok(());
+        };
+        self.on_stream((peer, stream), Purpose::Link, Some(address)).await
+    }
+
+    async fn on_stream(
+        &mut self,
+        (peer, stream): (PeerId, Stream),
+        purpose: Purpose,
+        dialled: Option<Multiaddr>,
+    ) -> Result<(), Error> {
+        let role = if dialled.is_some() { Role::Initiator } else { Role::Responder };
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        let pumps = Pumps::start(link, stream, self.incoming.0.clone());
+        let (ours, theirs) = (self.swarm.local_peer_id().to_bytes(), peer.to_bytes());
+        let ends = match role {
+            Role::Initiator => Ends { initiator: ours, responder: theirs },
+            Role::Responder => Ends { initiator: theirs, responder: ours },
+        };
+        let path = dialled.as_ref().map_or(Path::Lan, address::path);
+        self.streams.insert(link, Open { pumps, peer, role, dialled });
+        self.input(Input::Opened { link, role, purpose, ends, path }).await
+    }
+
+    async fn on_incoming(&mut self, link: LinkId, bytes: Option<Vec<u8>>) -> Result<(), Error> {
+        match bytes {
+            Some(bytes) => self.input(Input::Received { link, bytes }).await,
+            None => {
+                self.drop_stream(link);
+                self.input(Input::Closed { link }).await
+            }
+        }
+    }
+
+    fn drop_stream(&mut self, link: LinkId) {
+        if let Some(open) = self.streams.remove(&link)
+            && open.role == Role::Initiator
+        {
+            self.opening.remove(&open.peer);
+        }
+    }
+
+    /// Hands something to the engine and carries out what it wants, in order.
+    async fn input(&mut self, input: Input) -> Result<(), Error> {
+        self.engine.handle(now(), input);
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Persist(changes) => {
+                    self.storage.commit(self.group, changes).await?;
+                    self.hints.hint();
+                }
+                Output::Load { ticket, what } => {
+                    let loaded = read(self.storage.reader().clone(), self.group, what).await?;
+                    self.engine.handle(now(), Input::Loaded { ticket, loaded });
+                }
+                Output::Transmit { to, bytes } => {
+                    if self.streams.get(&to).is_some_and(|open| !open.pumps.send(bytes)) {
+                        self.drop_stream(to);
+                        self.engine.handle(now(), Input::Closed { link: to });
+                    }
+                }
+                Output::Close(link) => self.drop_stream(link),
+                Output::Event(event) => self.on_event(event),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Done { request, done } => {
+                if let Some(answer) = self.answers.remove(&request) {
+                    answer.send(Ok(done)).ok();
+                }
+            }
+            Event::Refused { request, refusal } => {
+                if let Some(answer) = self.answers.remove(&request) {
+                    answer.send(Err(refusal.into())).ok();
+                }
+            }
+            Event::LinkUp(link, member, path) => {
+                self.redials.remove(&member);
+                self.links.insert(link, (member, path));
+                let met = self.streams.get(&link).and_then(|open| open.dialled.as_ref());
+                if let Some(met) = met.and_then(address::from_multiaddr) {
+                    let request = RequestId(self.next_request);
+                    self.next_request += 1;
+                    let command = Command::Met(member, met);
+                    self.engine.handle(now(), Input::Command { request, command });
+                }
+                self.tell_links();
+            }
+            Event::LinkDown(link, _) => {
+                self.links.remove(&link);
+                self.tell_links();
+            }
+            Event::Members => {}
+        }
+    }
+
+    fn tell_links(&self) {
+        let group = self.group;
+        let of =
+            |(member, path): &(MemberId, Path)| LinkStatus { group, member: *member, path: *path };
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.entry(group).or_default().links = self.links.values().map(of).collect();
+        drop(statuses);
+        self.hints.hint();
+    }
+
+    /// Where we can be reached has changed: members hear of it, and the port is kept for next time.
+    async fn on_listening(&mut self) -> Result<(), Error> {
+        let peer = *self.swarm.local_peer_id();
+        let listening: Vec<_> = self.swarm.listeners().cloned().collect();
+        {
+            let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = statuses.entry(self.group).or_default();
+            status.listen = listening
+                .iter()
+                .filter_map(|address| address.clone().with_p2p(peer).ok())
+                .collect();
+        }
+        let on_loopback = self.on_loopback;
+        self.reachable = listening
+            .iter()
+            .filter(|address| address::is_tellable(address, on_loopback))
+            .filter_map(address::from_multiaddr)
+            .collect();
+        if self.keeps_port
+            && let Some(port) = listening.iter().find_map(address::tcp_port)
+        {
+            self.storage.set_port(self.group, port).await?;
+        }
+        self.command(Command::Reachable(self.reachable.clone()), None).await
+    }
+
+    /// Tries every member to whom no link is up and whose time has come.
+    fn redial(&mut self) {
+        let now = Instant::now();
+        let own: BTreeSet<_> = self.swarm.listeners().filter_map(address::from_multiaddr).collect();
+        let unreached: Vec<_> = self.engine.unreached().collect();
+        self.redials.retain(|member, _| unreached.iter().any(|(other, _)| other == member));
+        for (member, addrs) in unreached {
+            let redial =
+                self.redials.entry(member).or_insert(Redial { at: now, pause: REDIAL_FIRST });
+            if redial.at > now {
+                continue;
+            }
+            // Half to one and a half times the pause: two who lost each other do not collide again.
+            redial.at = now + redial.pause.mul_f64(0.5 + rand::rng().random::<f64>());
+            redial.pause = (redial.pause * 2).min(REDIAL_LAST);
+            for addr in addrs.iter().filter(|addr| !own.contains(addr)) {
+                if let Some(address) = address::to_multiaddr(addr) {
+                    let dial = DialOpts::unknown_peer_id().address(address).build();
+                    // An address that cannot be dialled is one more that does not answer.
+                    self.swarm.dial(dial).ok();
+                }
+            }
+        }
+    }
+
+    /// The next time that something is due: the engine's, or a redial.
+    fn next_wake(&self) -> Instant {
+        let asleep = Instant::now() + REDIAL_LAST;
+        let engine = self.engine.poll_timeout().map(|at| {
+            let ms = at.0.saturating_sub(now().instant.0);
+            Instant::now() + Duration::from_millis(ms)
+        });
+        let unknown =
+            self.engine.unreached().any(|(member, _)| !self.redials.contains_key(&member));
+        let soon = unknown.then(Instant::now);
+        let redials = self.redials.values().map(|redial| redial.at);
+        redials.chain(engine).chain(soon).min().unwrap_or(asleep).min(asleep)
+    }
+}
+
+async fn read(reader: Reader, group: GroupId, wanted: Wanted) -> Result<Loaded, Error> {
+    let read = tokio::task::spawn_blocking(move || reader.load(&group, &wanted)).await;
+    Ok(read.map_err(|ended| Error::Runtime(ended.to_string()))??)
+}
+
+/// Listens where the person said, or everywhere. Says whether the port is the system's choice, to be
+/// kept and tried first the next time.
+fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    config: &Config,
+    is_first: bool,
+    port: Option<u16>,
+) -> Result<(HashSet<ListenerId>, bool), Error> {
+    let everywhere = ["/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
+    let everywhere = everywhere.iter().filter_map(|address| address.parse().ok());
+    let wanted: Vec<Multiaddr> =
+        if config.listen.is_empty() { everywhere.collect() } else { config.listen.clone() };
+    let mut keeps_port = false;
+    let mut failed = None;
+    let mut listeners = HashSet::new();
+    for address in wanted {
+        let named = address::tcp_port(&address).unwrap_or(0);
+        let tries = if is_first && named != 0 {
+            vec![named, 0]
+        } else {
+            keeps_port = true;
+            port.into_iter().chain([0]).collect()
+        };
+        for port in tries {
+            match swarm.listen_on(address::with_port(&address, port)) {
+                Ok(listener) => {
+                    listeners.insert(listener);
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(port, %error, "cannot listen");
+                    failed = Some(error.to_string());
+                }
+            }
+        }
+    }
+    // IPv6 may be missing; nothing at all may not.
+    match failed {
+        Some(error) if listeners.is_empty() => Err(Error::Runtime(error)),
+        Some(_) | None => Ok((listeners, keeps_port)),
+    }
+}

@@ -1,0 +1,208 @@
+//! Looking at an invitation and joining with it, over a swarm of its own that lives no longer.
+//!
+//! Everyone who might let us in is tried, again and again until the time is up: the addresses in the
+//! link, and whoever mDNS names. The same candidate goes through all attempts, so a stream that breaks
+//! after our keys were taken costs nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId, Stream, Swarm, mdns};
+use libp2p_stream::Control;
+use proto::limits::PSEUDONYM_MAX;
+use proto::{
+    Addr, Candidate, Change, Ends, Invitation, JoinError, JoinStep, Joined, Newcomer, Offer, Text,
+};
+use rand::rngs::StdRng;
+use tokio::time::{Instant, interval, sleep_until, timeout};
+
+use crate::address;
+use crate::behaviour::{self, Behaviour, BehaviourEvent, JOIN};
+use crate::error::Error;
+use crate::node::now;
+
+/// How often everyone is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(20);
+/// Bytes read at once.
+const PIECE: usize = 32 * 1024;
+
+/// How an attempt ended.
+enum Outcome {
+    Offer(Box<Offer>),
+    Joined(Box<Joined>),
+    /// They said why not: nobody else will say otherwise.
+    Refused(JoinError),
+}
+
+/// Asks what the group is for. Makes nothing pending anywhere.
+pub(crate) async fn look(
+    invitation: Invitation,
+    with_mdns: bool,
+    within: Duration,
+) -> Result<Offer, Error> {
+    match attempts(invitation, None, with_mdns, within).await? {
+        (Outcome::Offer(offer), _) => Ok(*offer),
+        (Outcome::Refused(refused), _) => Err(refused.into()),
+        (Outcome::Joined(_), _) => Err(Error::Unreachable),
+    }
+}
+
+/// Joins; gives what is to be remembered, with where the admitter was met.
+pub(crate) async fn join(
+    invitation: Invitation,
+    name: Text<PSEUDONYM_MAX>,
+    with_mdns: bool,
+    within: Duration,
+) -> Result<(Joined, Vec<Change>), Error> {
+    match attempts(invitation, Some(name), with_mdns, within).await? {
+        (Outcome::Joined(joined), met) => {
+            let mut changes: Vec<_> = joined.ops.iter().cloned().map(Change::Op).collect();
+            changes.extend(met.map(|addr| Change::Met(joined.admitter, addr)));
+            Ok((*joined, changes))
+        }
+        (Outcome::Refused(refused), _) => Err(refused.into()),
+        (Outcome::Offer(_), _) => Err(Error::Unreachable),
+    }
+}
+
+async fn attempts(
+    invitation: Invitation,
+    name: Option<Text<PSEUDONYM_MAX>>,
+    with_mdns: bool,
+    within: Duration,
+) -> Result<(Outcome, Option<Addr>), Error> {
+    let end = Instant::now() + within;
+    let mut swarm = behaviour::swarm(with_mdns)?;
+    if with_mdns {
+        // mDNS speaks only on interfaces where something listens.
+        let anywhere = "/ip4/0.0.0.0/tcp/0".parse().map_err(|_never| Error::BadAddress)?;
+        swarm.listen_on(anywhere).ok();
+    }
+    let control = swarm.behaviour().streams.new_control();
+    let mut candidate = Candidate::new(now(), &mut rand::rng());
+    let mut found: BTreeMap<PeerId, Multiaddr> = BTreeMap::new();
+    let mut again = interval(AGAIN);
+    loop {
+        tokio::select! {
+            () = sleep_until(end) => return Err(Error::Unreachable),
+            _ = again.tick() => dial_all(&mut swarm, &invitation, &found),
+            event = swarm.select_next_some() => {
+                #[expect(clippy::wildcard_enum_match_arm, reason = "libp2p's event is non-exhaustive")]
+                match event {
+                    SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(peers))) => {
+                        found.extend(peers);
+                        dial_all(&mut swarm, &invitation, &found);
+                    }
+                    SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } if endpoint.is_dialer() => {
+                        let ends = Ends {
+                            initiator: swarm.local_peer_id().to_bytes(),
+                            responder: peer_id.to_bytes(),
+                        };
+                        let (mut newcomer, send) = Newcomer::new(
+                            invitation.clone(),
+                            candidate,
+                            &ends,
+                            &mut rand::make_rng::<StdRng>(),
+                        )
+                        .map_err(|_declined| JoinError::Broken)?;
+                        let attempt =
+                            converse(control.clone(), peer_id, (&mut newcomer, send), name.as_ref());
+                        // The swarm must be driven while the streams on it are used.
+                        let outcome = drive(&mut swarm, attempt).await;
+                        if let Some(Ok(outcome)) = outcome {
+                            let met = address::from_multiaddr(endpoint.get_remote_address());
+                            return Ok((outcome, met));
+                        }
+                        // Nobody, or someone else, may be there: the next one may do better.
+                        candidate = newcomer.into_candidate();
+                        swarm.disconnect_peer_id(peer_id).ok();
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Runs an attempt to its end beside the swarm that carries it.
+async fn drive<T>(swarm: &mut Swarm<Behaviour>, attempt: impl Future<Output = T>) -> Option<T> {
+    let attempt = timeout(ATTEMPT, attempt);
+    tokio::pin!(attempt);
+    loop {
+        tokio::select! {
+            ended = &mut attempt => return ended.ok(),
+            _ = swarm.select_next_some() => {}
+        }
+    }
+}
+
+fn dial_all(
+    swarm: &mut Swarm<Behaviour>,
+    invitation: &Invitation,
+    found: &BTreeMap<PeerId, Multiaddr>,
+) {
+    let named = invitation.addrs.iter().filter_map(address::to_multiaddr);
+    let dials = named.map(|address| DialOpts::unknown_peer_id().address(address).build());
+    let near = found.iter().map(|(peer, address)| {
+        DialOpts::peer_id(*peer)
+            .addresses(vec![address.clone()])
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .build()
+    });
+    for dial in dials.chain(near) {
+        // What cannot be dialled now is tried again.
+        swarm.dial(dial).ok();
+    }
+}
+
+/// One attempt. Without a name it ends with the offer.
+async fn converse(
+    mut control: Control,
+    peer: PeerId,
+    (newcomer, send): (&mut Newcomer, Vec<u8>),
+    name: Option<&Text<PSEUDONYM_MAX>>,
+) -> io::Result<Outcome> {
+    let mut stream = control.open_stream(peer, JOIN).await.map_err(io::Error::other)?;
+    let outcome = speak(&mut stream, newcomer, send, name).await;
+    stream.close().await.ok();
+    outcome
+}
+
+async fn speak(
+    stream: &mut Stream,
+    newcomer: &mut Newcomer,
+    send: Vec<u8>,
+    name: Option<&Text<PSEUDONYM_MAX>>,
+) -> io::Result<Outcome> {
+    stream.write_all(&send).await?;
+    stream.flush().await?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let len = stream.read(&mut piece).await?;
+        if len == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        for step in newcomer.on_bytes(piece.get(..len).unwrap_or_default()) {
+            let send = match step {
+                JoinStep::Send(bytes) => bytes,
+                JoinStep::Offer(offer) => match name {
+                    None => return Ok(Outcome::Offer(offer)),
+                    Some(name) => newcomer.agree(name.clone()).map_err(io::Error::other)?,
+                },
+                JoinStep::Joined(joined) => return Ok(Outcome::Joined(joined)),
+                JoinStep::Failed(error @ (JoinError::Broken | JoinError::Busy)) => {
+                    return Err(io::Error::other(error));
+                }
+                JoinStep::Failed(refused) => return Ok(Outcome::Refused(refused)),
+            };
+            stream.write_all(&send).await?;
+            stream.flush().await?;
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The whole profile: one task a group, joins beside them, commands in.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use proto::{
+    Change, Command, Done, Founding, GroupId, Invitation, JoinError, Member, Now, Offer, Text,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::group_task::{GroupCommand, GroupTask};
+use crate::handle::{Hints, Statuses};
+use crate::joining;
+use crate::storage::Storage;
+
+/// Commands that may wait for one group.
+const WAITING_MAX: usize = 128;
+
+/// Where an answer goes.
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the handle wants.
+pub(crate) enum NodeCommand {
+    Found(Box<Founding>, Answer<GroupId>),
+    Engine(GroupId, Command, Answer<Done>),
+    Invite(GroupId, u64, bool, Answer<Done>),
+    Look(String, Duration, Answer<Offer>),
+    Join {
+        link: String,
+        name: String,
+        timeout: Duration,
+        answer: Answer<GroupId>,
+    },
+    Dial(GroupId, Multiaddr, Answer<()>),
+    /// A join that ended well.
+    Joined(Box<proto::Joined>, Vec<Change>, Answer<GroupId>),
+    Stop(oneshot::Sender<()>),
+}
+
+struct Node {
+    config: Config,
+    storage: Storage,
+    hints: Hints,
+    statuses: Statuses,
+    groups: BTreeMap<GroupId, (mpsc::Sender<GroupCommand>, JoinHandle<()>)>,
+    own: mpsc::WeakSender<NodeCommand>,
+}
+
+/// Starts a task for every group, then serves commands until told to stop. Needs a runtime around it.
+pub(crate) fn start(
+    config: Config,
+    storage: Storage,
+    hints: Hints,
+    statuses: Statuses,
+    mut commands: mpsc::Receiver<NodeCommand>,
+) -> Result<(), Error> {
+    let (own, mut joined) = mpsc::channel(WAITING_MAX);
+    let groups = BTreeMap::new();
+    let mut node = Node { config, storage, hints, statuses, groups, own: own.downgrade() };
+    for member in node.storage.reader().groups()? {
+        node.start_group(member)?;
+    }
+    tokio::spawn(async move {
+        // Held here, so that joins can report as long as the node runs.
+        let _own = own;
+        loop {
+            let command = tokio::select! {
+                command = commands.recv() => command,
+                command = joined.recv() => command,
+            };
+            match command {
+                Some(NodeCommand::Stop(stopped)) => {
+                    node.stop().await;
+                    drop(node);
+                    stopped.send(()).ok();
+                    return;
+                }
+                Some(command) => node.on_command(command).await,
+                None => return node.stop().await,
+            }
+        }
+    });
+    Ok(())
+}
+
+impl Node {
+    async fn on_command(&mut self, command: NodeCommand) {
+        match command {
+            NodeCommand::Found(founding, answer) => {
+                let found = self.found(*founding).await;
+                answer.send(found).ok();
+            }
+            NodeCommand::Engine(group, command, answer) => {
+                self.pass(group, answer, |answer| GroupCommand::Engine(command, answer));
+            }
+            NodeCommand::Invite(group, secs, addresses, answer) => {
+                self.pass(group, answer, |answer| GroupCommand::Invite(secs, addresses, answer));
+            }
+            NodeCommand::Dial(group, address, answer) => {
+                self.pass(group, answer, |answer| GroupCommand::Dial(address, answer));
+            }
+            NodeCommand::Look(link, timeout, answer) => {
+                let mdns = self.config.mdns;
+                match open_invitation(&link) {
+                    Ok(invitation) => {
+                        tokio::spawn(async move {
+                            let offer = joining::look(invitation, mdns, timeout).await;
+                            answer.send(offer).ok();
+                        });
+                    }
+                    Err(error) => drop(answer.send(Err(error))),
+                }
+            }
+            NodeCommand::Join { link, name, timeout, answer } => {
+                self.join(&link, name, timeout, answer);
+            }
+            NodeCommand::Joined(joined, changes, answer) => {
+                let group = joined.member.group;
+                let added = self.add_group(joined.member, changes).await;
+                answer.send(added.map(|()| group)).ok();
+            }
+            NodeCommand::Stop(stopped) => drop(stopped.send(())),
+        }
+    }
+
+    async fn found(&mut self, founding: Founding) -> Result<GroupId, Error> {
+        let (me, genesis) = founding.begin(now(), &mut rand::rng())?;
+        let group = me.group;
+        self.add_group(me, vec![Change::Op(genesis)]).await?;
+        Ok(group)
+    }
+
+    fn join(&self, link: &str, name: String, timeout: Duration, answer: Answer<GroupId>) {
+        let checked = open_invitation(link).and_then(|invitation| {
+            let name = Text::new(name.trim())
+                .filter(|name| !name.is_empty())
+                .ok_or(proto::Refusal::Bad("a name in the group has 1 to 128 bytes"))?;
+            let is_member = self.groups.keys().any(|group| invitation.is_to(group));
+            if is_member { Err(Error::AlreadyMember) } else { Ok((invitation, name)) }
+        });
+        let (invitation, name) = match checked {
+            Ok(checked) => checked,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let (mdns, own) = (self.config.mdns, self.own.clone());
+        tokio::spawn(async move {
+            match joining::join(invitation, name, mdns, timeout).await {
+                Ok((joined, changes)) => {
+                    let Some(own) = own.upgrade() else { return };
+                    own.send(NodeCommand::Joined(Box::new(joined), changes, answer)).await.ok();
+                }
+                Err(error) => drop(answer.send(Err(error))),
+            }
+        });
+    }
+
+    async fn add_group(&mut self, me: Member, changes: Vec<Change>) -> Result<(), Error> {
+        if self.groups.contains_key(&me.group) {
+            return Err(Error::AlreadyMember);
+        }
+        self.storage.add_group(me.clone(), changes).await?;
+        self.start_group(me)?;
+        self.hints.hint();
+        Ok(())
+    }
+
+    fn start_group(&mut self, me: Member) -> Result<(), Error> {
+        let group = me.group;
+        let remembered = self.storage.reader().remembered(&group)?;
+        // A port that was named serves the first group; two groups never share one.
+        let named = if self.groups.is_empty() { Some(()) } else { None };
+        let port = self.storage.reader().port(&group)?;
+        let (commands, waiting) = mpsc::channel(WAITING_MAX);
+        let task = GroupTask::new(
+            (me, remembered),
+            (self.config.clone(), named.is_some(), port),
+            (self.storage.clone(), self.hints.clone(), self.statuses.clone()),
+        )?;
+        let (statuses, hints) = (self.statuses.clone(), self.hints.clone());
+        let running = tokio::spawn(async move {
+            if let Err(error) = task.run(waiting).await {
+                tracing::error!(%error, "a group has stopped");
+                let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
+                let status = statuses.entry(group).or_default();
+                status.links.clear();
+                status.listen.clear();
+                status.stopped = Some(error);
+            }
+            hints.hint();
+        });
+        self.groups.insert(group, (commands, running));
+        Ok(())
+    }
+
+    fn pass<T>(
+        &self,
+        group: GroupId,
+        answer: Answer<T>,
+        command: impl FnOnce(Answer<T>) -> GroupCommand,
+    ) {
+        let Some((commands, _)) = self.groups.get(&group) else {
+            return drop(answer.send(Err(Error::NoSuchGroup)));
+        };
+        // A queue that is full or closed drops the answer; so the room is looked at first.
+        match commands.try_reserve() {
+            Ok(room) => room.send(command(answer)),
+            Err(mpsc::error::TrySendError::Full(())) => drop(answer.send(Err(Error::Busy))),
+            Err(mpsc::error::TrySendError::Closed(())) => {
+                let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+                let why = statuses.get(&group).and_then(|status| status.stopped.clone());
+                drop(answer.send(Err(why.unwrap_or(Error::Stopped))));
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        for (commands, running) in std::mem::take(&mut self.groups).into_values() {
+            drop(commands);
+            running.await.ok();
+        }
+    }
+}
+
+fn open_invitation(link: &str) -> Result<Invitation, Error> {
+    let invitation = Invitation::from_text(link)?;
+    if invitation.expires < now().unix_minutes() {
+        return Err(JoinError::Expired.into());
+    }
+    Ok(invitation)
+}
+
+/// What time it is.
+pub(crate) fn now() -> Now {
+    use std::sync::OnceLock;
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+    static START: OnceLock<Instant> = OnceLock::new();
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let instant = proto::Instant(millis(START.get_or_init(Instant::now).elapsed()));
+    Now { instant, unix_ms: millis(unix) }
+}

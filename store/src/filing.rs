@@ -1,0 +1,181 @@
+//! What becomes of a change: which rows are written and removed for it.
+//!
+//! Reads see what was filed before in the same commit, so that a commit may write a message and sign it.
+
+use proto::{Accepted, Change, Entry, EntryHeader, LocalId, Notice, Op, Written};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::engine::{Batch, Engine};
+use crate::error::Error;
+use crate::record::{self, Lookup};
+use crate::rows::{
+    CARD, CHAIN, Filed, ID, INVITE, Known, LOCAL, MET, NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX,
+    Place,
+};
+use crate::seal::SpaceKeys;
+use crate::vault::GroupKeys;
+
+/// What the next op and the next notice are numbered. A number is used once; failed commits leave gaps.
+#[derive(Debug)]
+pub(crate) struct Counters<'a> {
+    /// The newest op of the group.
+    pub(crate) arrival: &'a mut u64,
+    /// The newest notice.
+    pub(crate) cursor: &'a mut u64,
+    /// The wall clock, in milliseconds since 1970.
+    pub(crate) now_ms: u64,
+}
+
+/// The rows of one change, on top of what waits to be committed and of what is.
+pub(crate) struct Filing<'a> {
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) waiting: &'a Batch,
+    pub(crate) profile: &'a SpaceKeys,
+    pub(crate) group: &'a GroupKeys,
+    /// What this change comes to.
+    pub(crate) rows: Batch,
+}
+
+impl Lookup for Filing<'_> {
+    fn look(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        match self.rows.said(key).or_else(|| self.waiting.said(key)) {
+            Some(said) => Ok(said.map(<[u8]>::to_vec)),
+            None => self.engine.get(key),
+        }
+    }
+}
+
+impl Filing<'_> {
+    /// Files a change.
+    pub(crate) fn file(
+        &mut self,
+        change: &Change,
+        counters: &mut Counters<'_>,
+    ) -> Result<(), Error> {
+        let keys = &self.group.keys;
+        match change {
+            Change::Op(op) => self.on_op(op, counters.arrival),
+            Change::Entry(accepted) => self.on_entry(accepted),
+            Change::Chain(chain) => self.write(&CHAIN.named(keys, &chain.author.0), chain),
+            Change::Written(written) => self.on_written(written),
+            Change::Card(card) => self.write(&CARD.named(keys, &card.member.0), card),
+            Change::Invite(invite) => self.write(&INVITE.named(keys, &invite.invite.0), invite),
+            Change::Met(member, addr) => {
+                self.write(&MET.named(keys, &member.0), &(*member, addr.clone()))
+            }
+            Change::Notice(notice) => self.on_notice(notice, counters),
+        }
+    }
+
+    /// Files one of the group's small local values.
+    pub(crate) fn keep<T: Serialize>(&mut self, which: &[u8; 1], value: &T) -> Result<(), Error> {
+        self.write(&LOCAL.key(&self.group.keys, which), value)
+    }
+
+    fn on_op(&mut self, op: &Op, arrival: &mut u64) -> Result<(), Error> {
+        let id = ID.named(&self.group.keys, &op.id().0);
+        if self.read::<Known>(&id)?.is_some() {
+            return Ok(());
+        }
+        *arrival = next(*arrival)?;
+        self.write(&id, &Known::Op)?;
+        self.write(&OPS.key(&self.group.keys, &arrival.to_be_bytes()), op)
+    }
+
+    fn on_entry(&mut self, accepted: &Accepted) -> Result<(), Error> {
+        let keys = &self.group.keys;
+        let id = ID.named(keys, &accepted.id.0);
+        if let Some(Known::Signed(place)) = self.read(&id)? {
+            return accepted.local.map_or(Ok(()), |local| self.on_local_id_known(local, &place));
+        }
+        let place = Place::of(accepted);
+        let filed = Filed {
+            id: accepted.id,
+            local: accepted.local,
+            author: accepted.author,
+            wall: wall(&accepted.entry)?,
+            first_seen_ms: accepted.first_seen_ms,
+            entry: &accepted.entry,
+        };
+        self.write(&place.key(keys), &filed)?;
+        self.write(&place.seq_key(keys, &accepted.author, accepted.seq), &place)?;
+        self.write(&id, &Known::Signed(place))?;
+        accepted.local.map_or(Ok(()), |local| self.sign_off(local, place))
+    }
+
+    /// An entry that is filed already turns out to be one written here.
+    fn on_local_id_known(&mut self, local: LocalId, place: &Place) -> Result<(), Error> {
+        let key = place.key(&self.group.keys);
+        let filed = self.read::<Filed<Entry>>(&key)?;
+        let mut filed = filed.ok_or_else(|| Error::damaged("an entry is gone"))?;
+        if filed.local.is_none() {
+            filed.local = Some(local);
+            self.write(&key, &filed)?;
+        }
+        self.sign_off(local, *place)
+    }
+
+    /// From now on the local id leads to the entry, and nothing waits under it.
+    fn sign_off(&mut self, local: LocalId, place: Place) -> Result<(), Error> {
+        let id = ID.named(&self.group.keys, &local.0);
+        if let Some(Known::Written(nth)) = self.read(&id)? {
+            self.remove(&OUTBOX.key(&self.group.keys, &nth.to_be_bytes()))?;
+        }
+        self.write(&id, &Known::Signed(place))
+    }
+
+    fn on_written(&mut self, written: &Written) -> Result<(), Error> {
+        let keys = &self.group.keys;
+        let id = ID.named(keys, &written.local.0);
+        match self.read(&id)? {
+            Some(Known::Signed(_) | Known::Op) => return Ok(()),
+            Some(Known::Written(nth)) if nth != written.nth => {
+                self.remove(&OUTBOX.key(keys, &nth.to_be_bytes()))?;
+            }
+            Some(Known::Written(_)) | None => {}
+        }
+        self.write(&id, &Known::Written(written.nth))?;
+        self.write(&OUTBOX.key(keys, &written.nth.to_be_bytes()), written)
+    }
+
+    fn on_notice(&mut self, notice: &Notice, counters: &mut Counters<'_>) -> Result<(), Error> {
+        let cursor = next(*counters.cursor)?;
+        *counters.cursor = cursor;
+        let (group, at_ms) = (self.group.me.group, counters.now_ms);
+        let note = NoteRecord { group, at_ms, notice: notice.clone() };
+        let key = NOTE.key(self.profile, &cursor.to_be_bytes());
+        record::write(&mut self.rows, self.profile, &key, &note, None)?;
+        if let Some(old) = cursor.checked_sub(NOTICES_KEPT) {
+            // A notice is one row.
+            self.rows.remove(NOTE.key(self.profile, &old.to_be_bytes()));
+        }
+        Ok(())
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+        record::read(self, &self.group.keys, key)
+    }
+
+    fn write<T: Serialize>(&mut self, key: &[u8], value: &T) -> Result<(), Error> {
+        let old = self.look(key)?;
+        record::write(&mut self.rows, &self.group.keys, key, value, old.as_deref())
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<(), Error> {
+        match self.look(key)? {
+            Some(first) => record::remove(&mut self.rows, &self.group.keys, key, &first),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When its author says an entry was written, in milliseconds since 1970.
+fn wall(entry: &Entry) -> Result<u64, Error> {
+    let header = proto::decode::<EntryHeader>(&entry.header, entry.header.len());
+    header.map(|header| header.wall).map_err(|_malformed| Error::damaged("an entry's header"))
+}
+
+fn next(number: u64) -> Result<u64, Error> {
+    number.checked_add(1).ok_or_else(|| Error::damaged("a counter"))
+}

@@ -1,0 +1,183 @@
+//! A folder that one process may use at a time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::vault::{self, Cost, KeyTable, Vault};
+use crate::writer::Store;
+
+/// A folder of mode 0700 whose `LOCK` this process holds. No keys are in it.
+///
+/// The lock is let go when the home, the [`Store`] it opened and all readers are dropped.
+pub struct Home {
+    path: PathBuf,
+    lock: Arc<File>,
+    /// What was opened here last; one at a time.
+    opened: Mutex<Weak<Shared>>,
+}
+
+impl core::fmt::Debug for Home {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Home(..)")
+    }
+}
+
+impl Home {
+    /// Takes a folder, and makes it and its parents when there is none.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process holds it, [`Error::NotAFolder`], and [`Error::Io`] with a
+    /// sentence when the folder cannot be made, read or written.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => return Err(Error::NotAFolder),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
+            Err(error) => return Err(refused("the folder cannot be read", error)),
+        }
+        let ours = vault::exists(path) || is_empty(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        vault::private(&mut options);
+        let lock = options
+            .open(path.join("LOCK"))
+            .map_err(|error| refused("the folder cannot be written to", error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse),
+            Err(TryLockError::Error(error)) => {
+                return Err(refused("the folder cannot be locked", error));
+            }
+        }
+        if ours {
+            close_to_others(path)?;
+        }
+        Ok(Self { path: path.to_owned(), lock: Arc::new(lock), opened: Mutex::default() })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether something was created here, even if it is damaged.
+    #[must_use]
+    pub fn has_profile(&self) -> bool {
+        vault::exists(&self.path) || self.path.join("store").exists()
+    }
+
+    /// Makes a profile under a passphrase. Takes some two seconds, so that trying passphrases is slow.
+    ///
+    /// # Errors
+    /// [`Error::ProfileExists`], [`Error::Full`], [`Error::Io`].
+    pub fn create(&self, passphrase: &str) -> Result<Store, Error> {
+        self.create_at_cost(passphrase, Cost::calibrated)
+    }
+
+    /// [`Self::create`] without the calibration where a test wants to be quick.
+    pub(crate) fn create_at_cost(
+        &self,
+        passphrase: &str,
+        cost: impl FnOnce() -> Result<Cost, Error>,
+    ) -> Result<Store, Error> {
+        if self.has_profile() {
+            return Err(Error::ProfileExists);
+        }
+        self.open_store(|| {
+            vault::remove_unfinished(&self.path)?;
+            Vault::create(&self.path, passphrase, cost()?)
+        })
+    }
+
+    /// Opens the profile. Takes about a second.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`]; [`Error::WrongPassphrase`], which changed nothing; [`Error::InUse`] while
+    /// an earlier [`Store`] or one of its readers lives; [`Error::Damaged`]; [`Error::Newer`];
+    /// [`Error::Full`], [`Error::Io`].
+    pub fn unlock(&self, passphrase: &str) -> Result<Store, Error> {
+        if !self.has_profile() {
+            return Err(Error::NoProfile);
+        }
+        self.open_store(|| match Vault::unlock(&self.path, passphrase) {
+            Err(Error::NoProfile) => Err(Error::damaged("both headers are gone")),
+            done => done,
+        })
+    }
+
+    /// Checks a passphrase, also while the profile is open. Takes about a second.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`], [`Error::WrongPassphrase`], [`Error::Damaged`], [`Error::Newer`].
+    pub fn check(&self, passphrase: &str) -> Result<(), Error> {
+        Vault::unlock(&self.path, passphrase).map(drop)
+    }
+
+    fn open_store(
+        &self,
+        vault: impl FnOnce() -> Result<(Vault, KeyTable), Error>,
+    ) -> Result<Store, Error> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.strong_count() > 0 {
+            return Err(Error::InUse);
+        }
+        let (vault, table) = vault()?;
+        let store = Store::open(&self.path, Arc::clone(&self.lock), vault, table)?;
+        *opened = store.watch();
+        Ok(store)
+    }
+}
+
+fn make(path: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let cannot = |error| refused("the folder cannot be made", error);
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !exists(folder)).collect();
+    builder.create(path).map_err(cannot)?;
+    // Else a power cut could take the folder with all that was durable in it.
+    missing.into_iter().filter_map(Path::parent).try_for_each(|parent| {
+        let nameless = parent.as_os_str().is_empty();
+        vault::sync_dir(if nameless { Path::new(".") } else { parent }).map_err(cannot)
+    })
+}
+
+fn exists(folder: &Path) -> bool {
+    // The parent of a relative path is named by nothing.
+    folder.as_os_str().is_empty() || folder.exists()
+}
+
+fn is_empty(path: &Path) -> Result<bool, Error> {
+    let mut files =
+        fs::read_dir(path).map_err(|error| refused("the folder cannot be read", error))?;
+    Ok(files.next().is_none())
+}
+
+/// A folder that held other things when it was given to us is left as it is; our files are closed
+/// themselves.
+fn close_to_others(path: &Path) -> Result<(), Error> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .map_err(|error| refused("the folder cannot be closed to others", error))?;
+    #[cfg(not(unix))]
+    let _left_to_the_system = path;
+    Ok(())
+}
+
+fn refused(what: &str, error: io::Error) -> Error {
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotADirectory {
+        return Error::NotAFolder;
+    }
+    if let Error::Io(error) = Error::from_io(error) {
+        Error::Io(io::Error::new(kind, format!("{what}: {error}")))
+    } else {
+        Error::Full
+    }
+}

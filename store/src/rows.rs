@@ -1,0 +1,154 @@
+//! What is kept where: one tree, a table's tag first in every key.
+//!
+//! ```text
+//! key = | table (1) | handle (8) | rest |        value = a record (record.rs)
+//!
+//! 00 META     | 01 (1)                          schema version; the profile's handle
+//! 01 EV       | order (16) | tie (4)            an entry
+//! 02 ID       | name of the id (16)             where an entry, a written message or an op is
+//! 20 SEQ      | author (16) | seq (4) | tie (4) where the author's entry is
+//! 21 OPS      | arrival (8)                     an op
+//! 22 CHAIN    | author (16)                     what is held of a chain
+//! 23 OUTBOX   | nth (8)                         a message not yet signed
+//! 24 CARD     | member (16)                     a card
+//! 25 INVITE   | invite (16)                     what admits
+//! 26 MET      | member (16)                     where a member was last met
+//! 27 NOTE     | cursor (8)                      a notice; the profile's handle
+//! 28 LOCAL    | which (1)                       01 port, 02 the group was added
+//! ```
+//!
+//! Numbers are big-endian, ids are keyed hashes, `tie` is the first four bytes of the entry's id: two
+//! entries of a fork have one order. Tags 03 to 1f are taken by what later issues bring.
+
+use proto::{Accepted, EntryId, GroupId, LocalId, MemberId, Notice};
+use serde::{Deserialize, Serialize};
+
+use crate::seal::SpaceKeys;
+
+pub(crate) const META: Table = Table { tag: 0x00, rest: 1 };
+pub(crate) const EV: Table = Table { tag: 0x01, rest: 20 };
+pub(crate) const ID: Table = Table { tag: 0x02, rest: 16 };
+pub(crate) const SEQ: Table = Table { tag: 0x20, rest: 24 };
+pub(crate) const OPS: Table = Table { tag: 0x21, rest: 8 };
+pub(crate) const CHAIN: Table = Table { tag: 0x22, rest: 16 };
+pub(crate) const OUTBOX: Table = Table { tag: 0x23, rest: 8 };
+pub(crate) const CARD: Table = Table { tag: 0x24, rest: 16 };
+pub(crate) const INVITE: Table = Table { tag: 0x25, rest: 16 };
+pub(crate) const MET: Table = Table { tag: 0x26, rest: 16 };
+pub(crate) const NOTE: Table = Table { tag: 0x27, rest: 8 };
+pub(crate) const LOCAL: Table = Table { tag: 0x28, rest: 1 };
+
+/// The schema version, in [`META`].
+pub(crate) const META_SCHEMA: [u8; 1] = [1];
+/// The port the system chose, in [`LOCAL`].
+pub(crate) const LOCAL_PORT: [u8; 1] = [1];
+/// The group's first changes are all here, in [`LOCAL`].
+pub(crate) const LOCAL_ADDED: [u8; 1] = [2];
+
+/// Notices kept; older ones go as newer ones come.
+pub(crate) const NOTICES_KEPT: u64 = 100_000;
+
+/// A kind of rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    tag: u8,
+    /// Length of what follows the handle in a record's first row, in bytes.
+    rest: usize,
+}
+
+impl Table {
+    /// The key of the record with this rest.
+    pub(crate) fn key(self, keys: &SpaceKeys, rest: &[u8]) -> Vec<u8> {
+        [&[self.tag], keys.handle().as_slice(), rest].concat()
+    }
+
+    /// The key of the record about `id`.
+    pub(crate) fn named(self, keys: &SpaceKeys, id: &[u8; 32]) -> Vec<u8> {
+        self.key(keys, &keys.name(self.tag, id))
+    }
+
+    /// Not greater than any key of the table.
+    pub(crate) fn start(self, keys: &SpaceKeys) -> Vec<u8> {
+        self.key(keys, &[])
+    }
+
+    /// Greater than every key of the table.
+    pub(crate) fn end(self, keys: &SpaceKeys) -> Vec<u8> {
+        self.key(keys, &vec![0xff; self.rest.saturating_add(1)])
+    }
+
+    /// Whether `key`, one of the table's, is that of a record's first row.
+    pub(crate) const fn is_head(self, key: &[u8]) -> bool {
+        key.len() == self.rest.saturating_add(9)
+    }
+
+    /// The number that `key`, one of the table's, begins with after the handle.
+    pub(crate) fn number(key: &[u8]) -> Option<u64> {
+        key.get(9..)?.first_chunk().map(|number| u64::from_be_bytes(*number))
+    }
+}
+
+/// Where an entry's row is; compares as entries are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    order: [u8; 16],
+    tie: [u8; 4],
+}
+
+impl Place {
+    pub(crate) fn of(accepted: &Accepted) -> Self {
+        let tie = accepted.id.0.first_chunk().copied().unwrap_or_default();
+        Self { order: accepted.order.0, tie }
+    }
+
+    /// The key of the entry's row.
+    pub(crate) fn key(&self, keys: &SpaceKeys) -> Vec<u8> {
+        EV.key(keys, &[self.order.as_slice(), &self.tie].concat())
+    }
+
+    /// The key under which the author's chain leads here.
+    pub(crate) fn seq_key(&self, keys: &SpaceKeys, author: &MemberId, seq: u32) -> Vec<u8> {
+        [seq_start(keys, author, seq).as_slice(), &self.tie].concat()
+    }
+}
+
+/// Not greater than any key of the author's entries from `seq` on.
+pub(crate) fn seq_start(keys: &SpaceKeys, author: &MemberId, seq: u32) -> Vec<u8> {
+    let name = keys.name(SEQ.tag, &author.0);
+    SEQ.key(keys, &[name.as_slice(), &seq.to_be_bytes()].concat())
+}
+
+/// Greater than every key of the author's entries up to `seq`.
+pub(crate) fn seq_end(keys: &SpaceKeys, author: &MemberId, seq: u32) -> Vec<u8> {
+    [seq_start(keys, author, seq).as_slice(), &[0xff; 5]].concat()
+}
+
+/// What an id leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Known {
+    /// An entry, by its own id or by the local id it had before.
+    Signed(Place),
+    /// A message not yet signed, by which it is.
+    Written(u64),
+    /// An op.
+    Op,
+}
+
+/// An entry's record. `E` is the entry, or a reference to one that is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Filed<E> {
+    pub(crate) id: EntryId,
+    pub(crate) local: Option<LocalId>,
+    pub(crate) author: MemberId,
+    pub(crate) wall: u64,
+    pub(crate) first_seen_ms: u64,
+    pub(crate) entry: E,
+}
+
+/// A notice's record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NoteRecord {
+    pub(crate) group: GroupId,
+    pub(crate) at_ms: u64,
+    pub(crate) notice: Notice,
+}

@@ -1,0 +1,240 @@
+//! The one writer.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File};
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use proto::{Change, GroupId, Member};
+
+use crate::engine::{BATCH_MAX, Batch, Dir, Engine, SledEngine};
+use crate::error::Error;
+use crate::filing::{Counters, Filing};
+use crate::reader::Reader;
+use crate::record;
+use crate::rows::{LOCAL, LOCAL_ADDED, LOCAL_PORT, META, META_SCHEMA, NOTE, OPS, Table};
+use crate::seal::SpaceKeys;
+use crate::shared::Shared;
+use crate::vault::{self, GroupKeys, KeyTable, TableView, Vault};
+
+/// What the rows in the tree look like. A greater one is [`Error::Newer`].
+const ROWS_SCHEMA: u32 = 1;
+
+/// The one writer of an unlocked profile.
+///
+/// Calls block until the disk has what they wrote; they belong on a thread of their own. Dropping it
+/// and all its readers closes the profile and wipes the keys.
+pub struct Store {
+    shared: Arc<Shared>,
+    vault: Vault,
+    /// Groups of which a crash left only the keys. Kept, shown to nobody, and replaced when added again.
+    unfinished: Vec<Arc<GroupKeys>>,
+    cursor: u64,
+    arrivals: BTreeMap<GroupId, u64>,
+    /// Filed, and not committed yet; empty between calls.
+    waiting: Batch,
+}
+
+impl core::fmt::Debug for Store {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Store(..)")
+    }
+}
+
+impl Store {
+    /// Opens the rows of an open vault.
+    pub(crate) fn open(
+        home: &Path,
+        lock: Arc<File>,
+        vault: Vault,
+        table: KeyTable,
+    ) -> Result<Self, Error> {
+        let engine = open_engine(home)?;
+        check_schema(&engine, &table)?;
+        let KeyTable { profile, groups } = table;
+        let (mut added, mut unfinished) = (Vec::new(), Vec::new());
+        let mut arrivals = BTreeMap::new();
+        for group in groups {
+            let here = engine.get(&LOCAL.key(&group.keys, &LOCAL_ADDED))?.is_some();
+            arrivals.insert(group.me.group, last_number(&engine, OPS, &group.keys)?);
+            if here { &mut added } else { &mut unfinished }.push(Arc::new(group));
+        }
+        let cursor = last_number(&engine, NOTE, &profile)?;
+        let shared = Arc::new(Shared::new(Box::new(engine), profile, added, lock));
+        Ok(Self { shared, vault, unfinished, cursor, arrivals, waiting: Batch::default() })
+    }
+
+    /// A reader of what is committed here.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared))
+    }
+
+    /// Remembers a group and who this device is in it, with what is to be remembered of it so far.
+    /// Durable when it returns; a crash before leaves nothing that is shown.
+    ///
+    /// # Errors
+    /// [`Error::GroupExists`]; [`Error::TooLarge`] at some two thousand groups; else as
+    /// [`Self::commit`].
+    pub fn add_group(&mut self, me: &Member, changes: &[Change]) -> Result<(), Error> {
+        if self.shared.group(&me.group).is_ok() {
+            return Err(Error::GroupExists);
+        }
+        let group = Arc::new(GroupKeys { keys: SpaceKeys::generate(), me: me.clone() });
+        self.unfinished.retain(|left| left.me.group != me.group);
+        self.unfinished.push(Arc::clone(&group));
+        self.arrivals.insert(me.group, 0);
+        // The keys are durable before their first use.
+        self.write_vault()?;
+        self.write(&group, changes, Some((&LOCAL_ADDED, 0)))?;
+        self.unfinished.retain(|left| left.me.group != me.group);
+        self.shared.add_group(group);
+        Ok(())
+    }
+
+    /// Remembers changes, durably when it returns: all or none of those that fit one batch of 256 KiB,
+    /// else several batches in order, cut only between changes.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`]; [`Error::TooLarge`] and [`Error::Damaged`], after which the store goes
+    /// on; [`Error::Full`], [`Error::Io`] and [`Error::Poisoned`], after which it must be opened again.
+    pub fn commit(&mut self, group: &GroupId, changes: &[Change]) -> Result<(), Error> {
+        let group = self.shared.group(group)?;
+        self.write(&group, changes, None)
+    }
+
+    /// Remembers the port that the system chose, to be tried first at the next start.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn set_port(&mut self, group: &GroupId, port: u16) -> Result<(), Error> {
+        let group = self.shared.group(group)?;
+        self.write(&group, &[], Some((&LOCAL_PORT, port)))
+    }
+
+    fn write_vault(&mut self) -> Result<(), Error> {
+        let added = self.shared.groups();
+        let groups = added.iter().chain(&self.unfinished).map(AsRef::as_ref).collect();
+        self.vault.write(&TableView { profile: self.shared.profile(), groups })
+    }
+
+    fn write(
+        &mut self,
+        group: &GroupKeys,
+        changes: &[Change],
+        local: Option<(&[u8; 1], u16)>,
+    ) -> Result<(), Error> {
+        let done = self.file(group, changes, local).and_then(|()| self.flush());
+        // What was refused must not come back with the next commit.
+        self.waiting = Batch::default();
+        done
+    }
+
+    fn file(
+        &mut self,
+        group: &GroupKeys,
+        changes: &[Change],
+        local: Option<(&[u8; 1], u16)>,
+    ) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let now_ms = now_ms();
+        for change in changes {
+            let mut filing = filing(&shared, &self.waiting, group);
+            let arrival = self.arrivals.entry(group.me.group).or_default();
+            let mut counters = Counters { arrival, cursor: &mut self.cursor, now_ms };
+            filing.file(change, &mut counters)?;
+            let rows = filing.rows;
+            self.queue(rows)?;
+        }
+        if let Some((which, value)) = local {
+            let mut filing = filing(&shared, &self.waiting, group);
+            filing.keep(which, &value)?;
+            let rows = filing.rows;
+            self.queue(rows)?;
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, rows: Batch) -> Result<(), Error> {
+        if self.waiting.bytes().saturating_add(rows.bytes()) > BATCH_MAX {
+            self.flush()?;
+        }
+        self.waiting.absorb(rows);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let batch = core::mem::take(&mut self.waiting);
+        if batch.is_empty() { Ok(()) } else { self.shared.commit(&batch) }
+    }
+
+    /// Whether anyone still holds what a store opened.
+    pub(crate) fn watch(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
+    }
+}
+
+fn filing<'a>(shared: &'a Shared, waiting: &'a Batch, group: &'a GroupKeys) -> Filing<'a> {
+    let (engine, profile) = (shared.engine(), shared.profile());
+    Filing { engine, waiting, profile, group, rows: Batch::default() }
+}
+
+fn open_engine(home: &Path) -> Result<SledEngine, Error> {
+    let dir = home.join("store");
+    if !dir.is_dir() {
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&dir).map_err(Error::from_io)?;
+        vault::sync_dir(home)?;
+    }
+    SledEngine::open(&dir)
+}
+
+/// The rows are ours, complete as far as one row can tell, and of a version we know.
+fn check_schema(engine: &SledEngine, table: &KeyTable) -> Result<(), Error> {
+    let key = META.key(&table.profile, &META_SCHEMA);
+    match record::read::<u32>(engine, &table.profile, &key)? {
+        Some(version) if version > ROWS_SCHEMA => Err(Error::Newer),
+        Some(_) => Ok(()),
+        None if table.groups.is_empty() => {
+            let mut batch = Batch::default();
+            record::write(&mut batch, &table.profile, &key, &ROWS_SCHEMA, None)?;
+            engine.commit(&batch)
+        }
+        None => Err(Error::damaged("the rows are gone")),
+    }
+}
+
+/// The greatest number that a key of the table begins with; 0 when there is none.
+fn last_number(engine: &dyn Engine, table: Table, keys: &SpaceKeys) -> Result<u64, Error> {
+    let rows = engine.scan(&table.start(keys), &table.end(keys), Dir::Down, 1)?;
+    Ok(rows.first().and_then(|(key, _)| Table::number(key)).unwrap_or(0))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{MemberId, Notice};
+
+    use super::*;
+    use crate::rows::NOTICES_KEPT;
+    use crate::tests::bench::Bench;
+
+    #[test]
+    fn the_newest_hundred_thousand_notices_are_kept() {
+        let mut bench = Bench::new();
+        let notice = |n| Change::Notice(Notice::Complete(MemberId([n; 32])));
+        let group = bench.join(1, &[notice(1), notice(2)]);
+        bench.store.cursor = NOTICES_KEPT;
+        bench.commit(group, &[notice(3)]);
+        let notices = bench.store.reader().notices(0, 9).unwrap();
+        let cursors: Vec<_> = notices.iter().map(|noted| noted.cursor).collect();
+        assert_eq!(cursors, [2, NOTICES_KEPT + 1]);
+    }
+}
