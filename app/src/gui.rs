@@ -206,7 +206,7 @@ impl Gui {
             }
             Action::Older => self.on_older(),
             Action::Say(text) => {
-                self.talk.to_newest();
+                self.talk.go_newest();
                 if let Some(group) = self.model.talk.as_ref().map(|talk| talk.group) {
                     self.model.trouble = None;
                     self.ask(Job::Say { group, text });

@@ -25,7 +25,7 @@ const ALLOWED: [Allowed; 5] = [
         others: &[
             "blake3",
             "ed25519-dalek",
-            "fixedbitset",
+            "data-encoding", "fixedbitset",
             "postcard",
             "rand_core",
             "serde",

@@ -29,7 +29,7 @@ const AT_ONCE_MAX: usize = 500;
 /// How long someone who can let one in is waited for, in seconds.
 const ACCEPT_SECS: u64 = 60;
 
-/// How long an invitation holds, in seconds: seven days (docs/peer-support.md, F17).
+/// How long an invitation holds, in seconds: seven days.
 const INVITE_SECS: u64 = 7 * 24 * 60 * 60;
 
 /// Where the window leaves its jobs, and finds what came of them.

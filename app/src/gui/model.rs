@@ -157,6 +157,9 @@ impl Update {
     }
 }
 
+/// Who is in a group, and its newest messages.
+pub(crate) type TalkPage = (Vec<MemberView>, Page);
+
 /// Everything that is shown, as it was at one moment.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -165,7 +168,7 @@ pub(crate) struct Reading {
     /// The groups, or why they could not be read.
     pub(crate) groups: Result<Vec<GroupView>, Trouble>,
     /// The open group.
-    pub(crate) talk: Option<(GroupId, Result<(Vec<MemberView>, Page), Trouble>)>,
+    pub(crate) talk: Option<(GroupId, Result<TalkPage, Trouble>)>,
 }
 
 /// The open group.
@@ -459,6 +462,7 @@ mod tests {
             sent_at_ms: u64::from(nth),
             reply_to: None,
             known: true,
+            gone: false,
             waiting: false,
         }
     }

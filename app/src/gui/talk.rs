@@ -75,8 +75,8 @@ impl TalkView {
     }
 
     /// Goes to the newest message.
-    pub(crate) fn to_newest(&mut self) {
-        self.timeline.to_newest();
+    pub(crate) fn go_newest(&mut self) {
+        self.timeline.go_newest();
     }
 }
 

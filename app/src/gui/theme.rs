@@ -173,7 +173,7 @@ pub(crate) fn apply(ctx: &Context) {
     }
 }
 
-/// Nothing moves by itself (docs/peer-support.md, EU-6), so there is no animation, blink or coasting.
+/// Nothing moves by itself, so there is no animation, blink or coasting.
 fn restyle(style: &mut Style, palette: &Palette) {
     use TextStyle::{Body, Button, Heading, Monospace, Small};
     style.text_styles = [

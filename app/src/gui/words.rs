@@ -1,6 +1,6 @@
 //! Longer texts of the window.
 
-/// What a group may start from; every line can be kept, changed or dropped (docs/peer-support.md, 5.2).
+/// What a group may start from; every line can be kept, changed or dropped.
 pub(crate) const STARTER_AGREEMENT: &str = "\
 We are equal. No one is in charge.
 We listen first. We ask before we give ideas. We speak from our own lives.
@@ -13,7 +13,7 @@ Anyone can suggest a change.";
 
 /// Most letters of a group's name, and of a name in it.
 pub(crate) const NAME_LEN_MAX: usize = 60;
-/// Most letters of why a group meets (docs/peer-support.md, F1).
+/// Most letters of why a group meets.
 pub(crate) const REASON_LEN_MAX: usize = 200;
 /// Most letters of an agreement: its 350 words, with room.
 pub(crate) const AGREEMENT_LEN_MAX: usize = 2400;

@@ -70,10 +70,11 @@ pub(crate) fn first_run_ui(ui: &mut Ui, model: &Model, view: &mut Passphrase) ->
         let words =
             if model.busy == Some(Busy::Opening) { "One moment…" } else { "Set passphrase" };
         let pressed = Button::primary(words).full().enabled(ready).pressed(ui);
-        if entered(ui, &first) {
+        let entered_second = entered(ui, &second);
+        if entered_second || entered(ui, &first) {
             second.request_focus();
         }
-        if !(ready && (pressed || entered(ui, &second))) {
+        if !(ready && (pressed || entered_second)) {
             return None;
         }
         view.differ = view.first != view.second;

@@ -5,7 +5,7 @@ use eframe::egui::{
     accesskit, pos2, text_selection::LabelSelectionState, vec2,
 };
 
-use super::rows::{GUTTER, HEAD, Kind, Laid, Row, UNKNOWN};
+use super::rows::{GUTTER, HEAD, Kind, Laid, Row, words_of};
 use crate::{
     backend::MessageView,
     gui::{
@@ -76,7 +76,7 @@ fn paint_message(
     (rect, head): (Rect, bool),
 ) {
     let palette = Palette::of(ui.ctx());
-    let says = if message.known { message.text.as_str() } else { UNKNOWN };
+    let (says, _) = words_of(message);
     let builder = UiBuilder::new()
         .id_salt(("message", message.id))
         .max_rect(rect)

@@ -27,7 +27,10 @@ pub(super) const HEAD: f32 = 34.0;
 const PAUSE_MS: u64 = 15 * 60 * 1000;
 
 /// What stands where a kind of message is not known.
-pub(super) const UNKNOWN: &str = "This needs a newer Kith";
+const UNKNOWN: &str = "This needs a newer Kith";
+
+/// What stands where words have ended, or were taken back.
+const GONE: &str = "These words are no longer here";
 
 /// What stands below a message that nobody has yet.
 const WAITING: &str = "Will be sent when someone can be reached";
@@ -130,6 +133,15 @@ pub(super) struct Laid {
     pub(super) note: Option<Arc<Galley>>,
 }
 
+/// What stands for a message, and whether its author said it so.
+pub(super) fn words_of(message: &MessageView) -> (&str, bool) {
+    match (message.gone, message.known) {
+        (true, _) => (GONE, false),
+        (false, false) => (UNKNOWN, false),
+        (false, true) => (&message.text, true),
+    }
+}
+
 /// Lays a row out. The same words at the same width come from a cache of the typesetter's.
 pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32) -> Laid {
     let palette = Palette::of(ui.ctx());
@@ -159,11 +171,8 @@ pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32
     };
     let Some(message) = talk.messages.get(nth) else { return plain("", 0.0) };
     let room = width - GUTTER;
-    let (says, ink) = if message.known {
-        (message.text.as_str(), palette.text)
-    } else {
-        (UNKNOWN, palette.muted)
-    };
+    let (says, said) = words_of(message);
+    let ink = if said { palette.text } else { palette.muted };
     let form = format(theme::SIZE_BODY, palette.body_weight(), ink);
     let text = wrapped(ui, says, format_lines(form, theme::LINE_BODY), room);
     let note = message.waiting.then(|| {

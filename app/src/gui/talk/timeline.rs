@@ -76,7 +76,7 @@ impl Timeline {
     }
 
     /// Goes to the newest message.
-    pub(crate) fn to_newest(&mut self) {
+    pub(crate) fn go_newest(&mut self) {
         self.anchor = Anchor::Newest;
     }
 
@@ -98,8 +98,8 @@ impl Timeline {
         let last = talk.messages.last().map(|message| message.id);
         if self.anchor == Anchor::Newest {
             self.met = last;
-        } else if area.height() > 160.0 && self.to_newest_ui(ui, column, self.met != last) {
-            self.to_newest();
+        } else if area.height() > 160.0 && self.newest_button(ui, column, self.met != last) {
+            self.go_newest();
         }
         (early && talk.more && !talk.loading).then_some(Action::Older)
     }
@@ -292,7 +292,7 @@ impl Timeline {
     }
 
     /// A way back to the newest message; ringed when something came meanwhile.
-    fn to_newest_ui(&self, ui: &Ui, column: Rect, new: bool) -> bool {
+    fn newest_button(&self, ui: &Ui, column: Rect, new: bool) -> bool {
         let palette = Palette::of(ui.ctx());
         let center = column.right_bottom() - vec2(8.0, 32.0);
         let rect = Rect::from_center_size(center, Vec2::splat(40.0));

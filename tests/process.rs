@@ -1,0 +1,170 @@
+//! Real processes: `kith rpc` driven as a script would, over real sockets, on loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const KITH: &str = env!("CARGO_BIN_EXE_kith");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One member's process. Killed when dropped.
+struct Member {
+    process: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Value>,
+    next_id: u64,
+    events: Vec<Value>,
+}
+
+impl Member {
+    fn start(home: &Path) -> Self {
+        let mut process = Command::new(KITH)
+            .args(["rpc", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--home"])
+            .arg(home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let (line, lines) = sync_channel(1024);
+        std::thread::spawn(move || {
+            for text in output.lines().map_while(Result::ok) {
+                if line.send(serde_json::from_str(&text).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = process.stdin.take();
+        Self { process, input, lines, next_id: 0, events: Vec::new() }
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Result<Value, String> {
+        self.next_id += 1;
+        let request =
+            json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params});
+        writeln!(self.input.as_mut().unwrap(), "{request}").unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let line = match self.lines.recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no answer to {method}")
+                }
+            };
+            if line["method"] == "event" {
+                self.events.push(line["params"].clone());
+            } else if line["id"] == self.next_id {
+                return match line.get("error") {
+                    Some(error) => Err(error["data"]["name"].to_string().replace('"', "")),
+                    None => Ok(line["result"].clone()),
+                };
+            }
+        }
+    }
+
+    fn texts(&mut self, group: &Value) -> Vec<String> {
+        let page = self.ask("message.list", json!({"space": group})).unwrap();
+        let texts = page["messages"].as_array().unwrap().iter();
+        texts.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !done(self) {
+            assert!(Instant::now() < end, "waited in vain until {what}");
+            // Asking is a round trip through the process: no sleep is needed between two.
+            std::thread::yield_now();
+        }
+    }
+
+    /// As a power cut ends it.
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+#[test]
+fn two_processes_talk_and_nothing_acknowledged_is_lost_to_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let homes = ["wren", "alder"].map(|name| folder.path().join(name));
+    let [mut wren, mut alder] = homes.each_ref().map(|home| Member::start(home));
+    for member in [&mut wren, &mut alder] {
+        member.ask("profile.create", json!({"passphrase": "correct horse"})).unwrap();
+    }
+    let new = json!({"name": "Tuesday", "reason": "Company.", "pseudonym": "Wren"});
+    let group = wren.ask("group.create", new).unwrap()["group"].clone();
+    let link = wren.ask("invite.create", json!({"group": group})).unwrap()["link"].clone();
+    let look = alder.ask("invite.look", json!({"link": link})).unwrap();
+    assert_eq!(look["reason"], "Company.");
+    let joined = alder.ask("invite.accept", json!({"link": link, "pseudonym": "Alder"})).unwrap();
+    assert_eq!(joined["group"], group);
+    let again = alder.ask("invite.accept", json!({"link": link, "pseudonym": "Alder"}));
+    assert_eq!(again, Err("already_member".into()));
+
+    alder.ask("message.send", json!({"space": group, "text": "hello, Wren"})).unwrap();
+    wren.until("the first word came", |wren| wren.texts(&group) == ["hello, Wren"]);
+    wren.ask("message.send", json!({"space": group, "text": "hello, Alder"})).unwrap();
+    wren.kill();
+
+    let mut wren = Member::start(&homes[0]);
+    let locked = wren.ask("group.list", json!({}));
+    assert_eq!(locked, Err("locked".into()));
+    let wrong = wren.ask("profile.unlock", json!({"passphrase": "wrong"}));
+    assert_eq!(wrong, Err("wrong_passphrase".into()));
+    wren.ask("profile.unlock", json!({"passphrase": "correct horse"})).unwrap();
+    assert_eq!(wren.texts(&group), ["hello, Wren", "hello, Alder"]);
+    alder.until("both words are there", |alder| alder.texts(&group).len() == 2);
+    assert_eq!(alder.texts(&group), ["hello, Wren", "hello, Alder"]);
+
+    let heard = alder.events.iter().filter(|event| event["kind"] == "message").count();
+    assert_eq!(heard, 2, "each message is heard of once: {:?}", alder.events);
+    let cursors: Vec<_> =
+        alder.events.iter().map(|event| event["cursor"].as_u64().unwrap()).collect();
+    assert!(cursors.is_sorted_by(|a, b| a < b), "{cursors:?}");
+}
+
+#[test]
+fn the_end_of_input_ends_the_process_with_status_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut member = Member::start(&folder.path().join("home"));
+    member.ask("profile.create", json!({"passphrase": "x"})).unwrap();
+    drop(member.input.take());
+    assert!(member.process.wait().unwrap().success());
+}
+
+#[test]
+fn without_a_display_one_sentence_names_the_other_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(KITH);
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(name);
+    }
+    let output = command.arg("--home").arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        says.lines().count() == 1 && says.contains("kith rpc") && says.contains("kith demo"),
+        "{says}"
+    );
+}
