@@ -1,5 +1,9 @@
 //! The tests of the whole workspace, as one binary.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod messaging;
 mod tidy;

@@ -25,7 +25,8 @@ const ALLOWED: [Allowed; 5] = [
         others: &[
             "blake3",
             "ed25519-dalek",
-            "data-encoding", "fixedbitset",
+            "data-encoding",
+            "fixedbitset",
             "postcard",
             "rand_core",
             "serde",

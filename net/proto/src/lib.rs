@@ -19,6 +19,8 @@
     expect(
         clippy::arithmetic_side_effects,
         clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::string_slice,
         reason = "a test that overflows fails"
     )
 )]
