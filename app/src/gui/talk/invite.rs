@@ -143,7 +143,9 @@ fn link_ui(ui: &mut Ui, link: &str) {
 
 /// One texel a module; none when the link is too long for a code.
 fn picture(ctx: &Context, link: &str) -> Option<TextureHandle> {
-    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::M).ok()?;
+    // Capitals make the code a third smaller, and a link is read either way.
+    let capitals = link.to_uppercase();
+    let code = qrcode::QrCode::with_error_correction_level(capitals, qrcode::EcLevel::M).ok()?;
     let side = code.width();
     let pixels: Vec<Color32> = code
         .to_colors()
