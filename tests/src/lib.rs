@@ -20,8 +20,10 @@
     reason = "a test that cannot go on has failed"
 )]
 
+pub mod forge;
 mod memory;
 mod network;
+pub mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +39,7 @@ use memory::Memory;
 use network::{Arrival, Network};
 
 /// 2026-11-20, noon, UTC.
-const BEGIN_UNIX_MS: u64 = 1_795_176_000_000;
+pub(crate) const BEGIN_UNIX_MS: u64 = 1_795_176_000_000;
 /// A settled group is quiet: whatever is still going on after so long never ends.
 const SETTLE_MS: u64 = 30 * 60 * 1000;
 
@@ -200,7 +202,7 @@ impl World {
     #[must_use]
     pub fn members(&self, who: usize) -> BTreeSet<MemberId> {
         let engine = self.people[who].engine.as_ref();
-        engine.map(|engine| (*engine.dag().members()).clone()).unwrap_or_default()
+        engine.map(|engine| engine.dag().members().clone()).unwrap_or_default()
     }
 
     /// The entries that someone was told of, in the order of the notices.

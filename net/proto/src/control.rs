@@ -6,4 +6,8 @@ mod op;
 mod validity;
 
 pub use dag::{Dag, Taken};
-pub use op::{Add, Agreement, Genesis, GroupParams, Invite, Op, OpBody, OpHeader};
+pub use membership::Standing;
+pub use op::{
+    Add, Agreement, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
+    Welcome,
+};

@@ -481,8 +481,9 @@ impl<R: CryptoRng> Engine<R> {
 
     /// What changes with the members: whom we share keys with, and whom we speak to.
     pub(crate) fn on_members_changed(&mut self) {
-        let members = self.dag.members();
-        self.pairs.refresh(&self.me, &self.dag, &members);
+        let standing = self.dag.standing();
+        let members = &standing.members;
+        self.pairs.refresh(&self.me, &self.dag, members);
         let outsiders: Vec<_> = self
             .channels
             .iter()

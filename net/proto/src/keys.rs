@@ -140,7 +140,7 @@ pub struct SubkeyBody {
 /// What a newcomer hands over, and what their two signatures cover: the keys *and* the first prekey
 /// and subkey, so that whoever lets someone in cannot slip in a signing key of their own.
 #[must_use]
-pub(crate) fn keys_digest(keys: &MemberKeys, prekey: &PrekeyBody, subkey: &SubkeyBody) -> [u8; 32] {
+pub fn keys_digest(keys: &MemberKeys, prekey: &PrekeyBody, subkey: &SubkeyBody) -> [u8; 32] {
     let (keys, prekey, subkey) =
         (encoding::encode(keys), encoding::encode(prekey), encoding::encode(subkey));
     kdf(Label::Keys, &[&keys, &prekey, &subkey])

@@ -50,7 +50,10 @@ pub use address::{Addr, Card};
 pub use change::{
     Accepted, ChainState, Change, InviteSecret, Loaded, Notice, Path, Wanted, Written,
 };
-pub use control::{Add, Agreement, Dag, Genesis, GroupParams, Invite, Op, OpBody, OpHeader, Taken};
+pub use control::{
+    Add, Agreement, Dag, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
+    Standing, Taken, Welcome,
+};
 pub use encoding::{Bytes, List, Text, decode, encode};
 pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose};
 pub use error::{JoinError, Refusal, Reject};
@@ -58,7 +61,7 @@ pub use founding::Founding;
 pub use ids::{EntryId, GroupId, LinkId, LocalId, MemberId, NotAnId, OpId, RequestId, Ticket};
 pub use join::{Candidate, Invitation, JoinStep, Joined, Newcomer, No, Offer};
 pub use kdf::Label;
-pub use keys::{Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody};
+pub use keys::{Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody, keys_digest};
 pub use link::Ends;
 pub use log::{Ends as EntryEnds, Entry, EntryBody, EntryHeader, Order, SeqRange};
 pub use noise::Role;

@@ -100,5 +100,11 @@ pub const PING_MS: u64 = 20_000;
 pub const SILENT_MS: u64 = 60_000;
 /// Text messages waiting for a first link in this run.
 pub const OUTBOX_MAX: usize = 1000;
+/// Ops by one author within a day of their own clock.
+pub const OPS_PER_DAY_MAX: usize = 60;
+/// Prekeys and subkeys among them.
+pub const KEY_OPS_PER_DAY_MAX: usize = 4;
+/// Bytes of their bodies.
+pub const OP_BYTES_PER_DAY_MAX: usize = 64 * 1024;
 /// Adds by one author within seven days, whatever the group's own parameter says.
 pub const ADDS_PER_WEEK_MAX: u16 = 1000;

@@ -233,10 +233,10 @@ impl<R: CryptoRng> Engine<R> {
             return Ok(Judged::Early);
         }
         let Some(readers) = self.dag.readers(&header.ops) else { return Ok(Judged::Early) };
-        if !readers.contains(&header.author) {
+        if !readers.members.contains(&header.author) {
             return Err(Reject::Entry("its author is not in the view it names"));
         }
-        if !readers.contains(&self.me.id) {
+        if !readers.members.contains(&self.me.id) {
             return Err(Reject::Entry("not ours to read"));
         }
         let msk = self

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 
+use super::membership::Standing;
 use super::{Agreement, Genesis, Invite, Op, OpBody, OpHeader};
 use crate::error::Reject;
 use crate::ids::{GroupId, MemberId, OpId};
@@ -38,6 +39,8 @@ pub(super) struct Node {
     pub(super) past: FixedBitSet,
     /// Whom it makes a member.
     pub(super) makes: Option<MemberId>,
+    /// Who stood how before it; kept for an Add, whose electorate it is.
+    pub(super) before: Option<Arc<Standing>>,
 }
 
 /// The valid ops held here.
@@ -49,9 +52,11 @@ pub struct Dag {
     pub(super) nodes: Vec<Node>,
     index: BTreeMap<OpId, usize>,
     heads: BTreeSet<OpId>,
-    members: Arc<BTreeSet<MemberId>>,
-    /// Members by view: pure, so computed once.
-    views: BTreeMap<Vec<OpId>, Arc<BTreeSet<MemberId>>>,
+    /// Every place in an author's chain that is taken: a second op there is a fork.
+    places: BTreeSet<(MemberId, u32)>,
+    standing: Arc<Standing>,
+    /// By view: pure, so computed once.
+    views: BTreeMap<Vec<OpId>, Arc<Standing>>,
 }
 
 /// Views whose members are remembered; beyond, the memory is emptied and fills again.
@@ -73,8 +78,11 @@ impl Dag {
         genesis.verify(&content.keys.ik)?;
         let founder = content.keys.member_id(&group);
         let past = FixedBitSet::new();
+        let makes = Some(founder);
         let node =
-            Node { id, op: genesis, header, body, author: founder, past, makes: Some(founder) };
+            Node { id, op: genesis, header, body, author: founder, past, makes, before: None };
+        let only = BTreeSet::from([founder]);
+        let standing = Standing { members: only.clone(), voters: only };
         Ok(Self {
             group,
             founder,
@@ -82,7 +90,8 @@ impl Dag {
             nodes: vec![node],
             index: BTreeMap::from([(id, 0)]),
             heads: BTreeSet::from([id]),
-            members: Arc::new(BTreeSet::from([founder])),
+            places: BTreeSet::from([(founder, 0)]),
+            standing: Arc::new(standing),
             views: BTreeMap::new(),
         })
     }
@@ -122,11 +131,20 @@ impl Dag {
             return Ok(Taken::Missing(missing));
         }
         let past = self.closure(&header.deps);
-        super::validity::check(self, &op, &header, &body, &past)?;
+        // On top of everything, which is the rule, nothing need be computed again.
+        let before = if self.heads.iter().eq(header.deps.iter()) {
+            Arc::clone(&self.standing)
+        } else {
+            Arc::new(self.standing_of(&past))
+        };
+        super::validity::check(self, &op, (&header, &body), &past, &before.members)?;
         let makes = match &body {
             OpBody::Add(add) => Some(add.keys.member_id(&self.group)),
             OpBody::Genesis(_)
             | OpBody::Invite(_)
+            | OpBody::InviteCancel(_)
+            | OpBody::Welcome(_)
+            | OpBody::Leave(_)
             | OpBody::Prekey(_)
             | OpBody::Subkey(_)
             | OpBody::Merge
@@ -138,8 +156,13 @@ impl Dag {
         self.heads.insert(id);
         self.index.insert(id, self.nodes.len());
         let author = header.author;
-        self.nodes.push(Node { id, op, header, body, author, past, makes });
-        self.members = Arc::new(self.members_of(&self.everything()));
+        let is_fork = !self.places.insert((author, header.seq));
+        let is_telling = is_fork || body.bears_on_membership();
+        let before = makes.map(|_| before);
+        self.nodes.push(Node { id, op, header, body, author, past, makes, before });
+        if is_telling {
+            self.standing = Arc::new(self.standing_of(&self.everything()));
+        }
         Ok(Taken::New)
     }
 
@@ -169,8 +192,14 @@ impl Dag {
 
     /// Who is in the group, as far as this device knows.
     #[must_use]
-    pub fn members(&self) -> Arc<BTreeSet<MemberId>> {
-        Arc::clone(&self.members)
+    pub fn members(&self) -> &BTreeSet<MemberId> {
+        &self.standing.members
+    }
+
+    /// Who is in the group, and whose say counts.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 
     /// The ops that no other op names, ascending.
@@ -234,14 +263,17 @@ impl Dag {
     }
 
     /// The members in a view: who may read what names it. None if an op of the view is not held.
-    pub fn readers(&mut self, view: &[OpId]) -> Option<Arc<BTreeSet<MemberId>>> {
+    pub fn readers(&mut self, view: &[OpId]) -> Option<Arc<Standing>> {
+        if self.heads.iter().eq(view) {
+            return Some(self.standing());
+        }
         if let Some(readers) = self.views.get(view) {
             return Some(Arc::clone(readers));
         }
         if !view.iter().all(|head| self.contains(head)) {
             return None;
         }
-        let readers = Arc::new(self.members_of(&self.closure(view)));
+        let readers = Arc::new(self.standing_of(&self.closure(view)));
         if self.views.len() >= VIEWS_MAX {
             self.views.clear();
         }
@@ -257,6 +289,9 @@ impl Dag {
             OpBody::Genesis(genesis) => Some(&genesis.keys),
             OpBody::Add(add) => Some(&add.keys),
             OpBody::Invite(_)
+            | OpBody::InviteCancel(_)
+            | OpBody::Welcome(_)
+            | OpBody::Leave(_)
             | OpBody::Prekey(_)
             | OpBody::Subkey(_)
             | OpBody::Merge
@@ -373,7 +408,13 @@ impl Dag {
             }
             OpBody::Add(add) => (node.makes == Some(*member)).then_some((at, &add.subkey)),
             OpBody::Subkey(subkey) => (node.author == *member).then_some((at, subkey)),
-            OpBody::Invite(_) | OpBody::Prekey(_) | OpBody::Merge | OpBody::Unknown(_) => None,
+            OpBody::Invite(_)
+            | OpBody::InviteCancel(_)
+            | OpBody::Welcome(_)
+            | OpBody::Leave(_)
+            | OpBody::Prekey(_)
+            | OpBody::Merge
+            | OpBody::Unknown(_) => None,
         })
     }
 }
@@ -385,6 +426,9 @@ impl Node {
             OpBody::Add(add) => Some(add.invite),
             OpBody::Genesis(_)
             | OpBody::Invite(_)
+            | OpBody::InviteCancel(_)
+            | OpBody::Welcome(_)
+            | OpBody::Leave(_)
             | OpBody::Prekey(_)
             | OpBody::Subkey(_)
             | OpBody::Merge

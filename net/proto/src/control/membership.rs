@@ -1,15 +1,22 @@
-//! Membership: a pure function of a down-closed set of valid ops, as it is defined, slow and obvious.
+//! Membership: a pure function of a down-closed set of valid ops.
 //!
 //! ```text
-//! equiv(S)    = authors with two ops of equal seq in S; fork(m) = the smallest such seq
-//! voided(A,S) = a sponsor s of A is not the founder and every Add of s before A is voided
-//!               or A's author forked at or before A
-//!               or the same invitation was used, concurrently, by an admitter who stands earlier
-//! Members(S)  = { m : an Add of m in S is not voided, and m not in equiv(S) }
+//! equiv(S)       authors with two ops of equal seq in S; fork(m): the smallest such seq
+//! removed(m,S)   S holds a Leave by m, or m in equiv(S)
+//! E0(A,S)        Voters before A, without A's sponsors (its author, its inviter) and without equiv(S)
+//! acked(A,S,r)   E0 is not empty, and more than half of it welcomed A's member in S, with A in the past
+//!                of the Welcome and r not known there
+//! voided(A,S)    a sponsor who is not the founder has only voided Adds before A; or some reason r in S
+//!                is not acked: a fork of A's author at or before A; a cancellation of the invitation
+//!                beside A; a use of the same invitation, beside A, by an admitter who stands earlier
+//! Members(S)     those with an Add in S that is not voided, and who are not removed
+//! Voters(S)      those of them who began the group, or whose E0 (with equiv) was empty, or whom more
+//!                than half of it welcomed
 //! ```
 //!
-//! This is docs/protocol.md, "Membership", with the reasons that exist so far; an Add cannot yet be
-//! confirmed by welcomes, so a fork of its author voids it whatever others thought.
+//! Removal by the others comes with a later stage; its reasons will stand beside these.
+//! Pasts are bit sets over the order of arrival, and what came before an Add is computed once; the
+//! obvious version to compare with is in `tests::reference`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,78 +24,174 @@ use fixedbitset::FixedBitSet;
 
 use super::OpBody;
 use super::dag::{Dag, Node};
-use crate::ids::MemberId;
+use crate::ids::{EntryId, MemberId, OpId};
+
+/// Who is in the group, and whose say counts, as a set of ops has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Who is in the group.
+    pub members: BTreeSet<MemberId>,
+    /// Those of them who were counted in by more than half of the others.
+    pub voters: BTreeSet<MemberId>,
+}
+
+/// Authors who said two things at once: the first such seq, and the ops that stand there.
+type Forks = BTreeMap<MemberId, (u32, Vec<usize>)>;
 
 impl Dag {
-    /// The members in a down-closed set of ops.
-    pub(super) fn members_of(&self, set: &FixedBitSet) -> BTreeSet<MemberId> {
+    /// Members and voters in a down-closed set of ops.
+    pub(super) fn standing_of(&self, set: &FixedBitSet) -> Standing {
         let forks = self.forks(set);
         let mut adds: Vec<_> =
             self.nodes_in(set).filter(|(_, node)| node.makes.is_some()).collect();
         adds.sort_by_key(|(_, node)| (node.header.lamport, node.id));
         let mut voided = FixedBitSet::with_capacity(self.nodes.len());
         for (at, add) in &adds {
-            if self.is_voided(add, set, &forks, &voided) {
+            if self.is_voided((*at, add), set, &forks, &voided) {
                 voided.insert(*at);
             }
         }
-        adds.into_iter()
-            .filter(|(at, _)| !voided.contains(*at))
-            .filter_map(|(_, add)| add.makes)
-            .filter(|member| !forks.contains_key(member))
-            .collect()
+        let left: BTreeSet<_> = self
+            .nodes_in(set)
+            .filter(|(_, node)| matches!(node.body, OpBody::Leave(_)))
+            .map(|(_, node)| node.author)
+            .collect();
+        let mut standing = Standing::default();
+        for (at, add) in adds.into_iter().filter(|(at, _)| !voided.contains(*at)) {
+            let Some(member) = add.makes else { continue };
+            if forks.contains_key(&member) || left.contains(&member) {
+                continue;
+            }
+            standing.members.insert(member);
+            if self.is_confirmed((at, add), set) {
+                standing.voters.insert(member);
+            }
+        }
+        standing
     }
 
     fn is_voided(
         &self,
-        add: &Node,
+        (at, add): (usize, &Node),
         set: &FixedBitSet,
-        forks: &BTreeMap<MemberId, u32>,
+        forks: &Forks,
         voided: &FixedBitSet,
     ) -> bool {
         let Some((inviter, invite)) = add.uses().and_then(|invite| self.invite(&invite)) else {
             return false; // Genesis
         };
-        let sponsor_is_voided = |sponsor: MemberId| {
+        let has_only_voided_adds = |sponsor: MemberId| {
             sponsor != self.founder()
                 && self
                     .nodes_in(&add.past)
                     .filter(|(_, node)| node.makes == Some(sponsor))
                     .all(|(at, _)| voided.contains(at))
         };
-        if sponsor_is_voided(add.author) || sponsor_is_voided(inviter) {
+        if has_only_voided_adds(add.author) || has_only_voided_adds(inviter) {
             return true;
         }
-        if forks.get(&add.author).is_some_and(|fork| *fork <= add.header.seq) {
-            return true;
+        let is_acked = |reason: &[usize]| self.is_acked((at, add), set, forks, reason);
+        if let Some((fork, ops)) = forks.get(&add.author)
+            && *fork <= add.header.seq
+        {
+            let mut pairs = ops
+                .iter()
+                .enumerate()
+                .flat_map(|(nth, one)| ops.iter().take(nth).map(|other| [*one, *other]));
+            if pairs.any(|pair| !is_acked(&pair)) {
+                return true;
+            }
         }
         let rank = |member: &MemberId| invite.admitters.iter().position(|other| other == member);
-        self.nodes_in(set).any(|(_, other)| {
-            other.uses() == add.uses()
-                && other.id != add.id
-                && self.are_concurrent(other, add)
-                && rank(&other.author) < rank(&add.author)
+        self.nodes_in(set).any(|(beside, other)| {
+            let is_reason = match &other.body {
+                OpBody::InviteCancel(cancel) => Some(cancel.invite) == add.uses(),
+                OpBody::Add(used) => {
+                    Some(used.invite) == add.uses() && rank(&other.author) < rank(&add.author)
+                }
+                OpBody::Genesis(_)
+                | OpBody::Invite(_)
+                | OpBody::Welcome(_)
+                | OpBody::Leave(_)
+                | OpBody::Prekey(_)
+                | OpBody::Subkey(_)
+                | OpBody::Merge
+                | OpBody::Unknown(_) => false,
+            };
+            let is_beside = !other.past.contains(at) && !add.past.contains(beside);
+            is_reason && other.id != add.id && is_beside && !is_acked(&[beside])
         })
     }
 
-    /// Authors who said two things at once in their control chain, with the first such seq.
-    fn forks(&self, set: &FixedBitSet) -> BTreeMap<MemberId, u32> {
-        let mut seen = BTreeSet::new();
-        let mut forks = BTreeMap::new();
-        for (_, node) in self.nodes_in(set) {
-            if !seen.insert((node.author, node.header.seq)) {
-                let fork = forks.entry(node.author).or_insert(node.header.seq);
-                *fork = (*fork).min(node.header.seq);
-            }
-        }
-        forks
+    /// Whether more than half of those who had a say welcomed an Add without knowing of a reason
+    /// against it; a reason is known where all ops that make it are.
+    fn is_acked(
+        &self,
+        add: (usize, &Node),
+        set: &FixedBitSet,
+        forks: &Forks,
+        reason: &[usize],
+    ) -> bool {
+        let electorate: BTreeSet<_> = self
+            .electorate(add.1)
+            .into_iter()
+            .filter(|member| !forks.contains_key(member))
+            .collect();
+        let knows = |past: &FixedBitSet| reason.iter().all(|at| past.contains(*at));
+        !electorate.is_empty()
+            && is_majority(self.welcomes(add, set, &electorate, |past| !knows(past)), &electorate)
     }
 
-    fn are_concurrent(&self, one: &Node, other: &Node) -> bool {
-        let before = |earlier: &Node, later: &Node| {
-            self.index_of(&earlier.id).is_some_and(|at| later.past.contains(at))
-        };
-        !before(one, other) && !before(other, one)
+    fn is_confirmed(&self, add: (usize, &Node), set: &FixedBitSet) -> bool {
+        let electorate = self.electorate(add.1);
+        add.1.makes == Some(self.founder())
+            || electorate.is_empty()
+            || is_majority(self.welcomes(add, set, &electorate, |_| true), &electorate)
+    }
+
+    /// Whose welcomes count for an Add: the voters before it who had no part in it.
+    fn electorate(&self, add: &Node) -> BTreeSet<MemberId> {
+        let inviter = add.uses().and_then(|invite| self.invite(&invite)).map(|(author, _)| author);
+        add.before
+            .as_ref()
+            .map(|before| &before.voters)
+            .into_iter()
+            .flatten()
+            .filter(|member| **member != add.author && Some(**member) != inviter)
+            .copied()
+            .collect()
+    }
+
+    /// How many of an electorate welcomed an Add's member, knowing the Add.
+    fn welcomes(
+        &self,
+        (at, add): (usize, &Node),
+        set: &FixedBitSet,
+        electorate: &BTreeSet<MemberId>,
+        counts: impl Fn(&FixedBitSet) -> bool,
+    ) -> usize {
+        self.nodes_in(set)
+            .filter(|(_, node)| {
+                matches!(&node.body, OpBody::Welcome(welcome) if Some(welcome.member) == add.makes)
+            })
+            .filter(|(_, node)| electorate.contains(&node.author) && node.past.contains(at))
+            .filter(|(_, node)| counts(&node.past))
+            .map(|(_, node)| node.author)
+            .collect::<BTreeSet<_>>()
+            .len()
+    }
+
+    fn forks(&self, set: &FixedBitSet) -> Forks {
+        let mut seen: BTreeMap<(MemberId, u32), Vec<usize>> = BTreeMap::new();
+        for (at, node) in self.nodes_in(set) {
+            seen.entry((node.author, node.header.seq)).or_default().push(at);
+        }
+        let mut forks = Forks::new();
+        for ((author, seq), ops) in seen.into_iter().filter(|(_, ops)| ops.len() > 1) {
+            // Ascending: the first is the smallest.
+            forks.entry(author).or_insert((seq, ops));
+        }
+        forks
     }
 
     pub(super) fn nodes_in<'a>(
@@ -98,12 +201,30 @@ impl Dag {
         set.ones().filter_map(|at| Some((at, self.nodes.get(at)?)))
     }
 
-    /// How many Adds an author made within seven days before `wall`, in a set of ops.
-    pub(super) fn adds_in_week(&self, author: &MemberId, set: &FixedBitSet, wall: u32) -> usize {
-        const WEEK_MINUTES: u32 = 7 * 24 * 60;
-        self.nodes_in(set)
-            .filter(|(_, node)| node.author == *author && matches!(node.body, OpBody::Add(_)))
-            .filter(|(_, node)| node.header.wall > wall.saturating_sub(WEEK_MINUTES))
-            .count()
+    /// Up to where the entries of someone who is out are still taken in: the pin of the first op that
+    /// ended their membership. None without a pin; of a member, there is no such end.
+    #[must_use]
+    pub fn cut(&self, member: &MemberId) -> Option<(u32, EntryId)> {
+        self.nodes
+            .iter()
+            .filter(|node| node.author == *member)
+            .filter_map(|node| match &node.body {
+                OpBody::Leave(leave) => Some(((node.header.lamport, node.id), leave.last)),
+                OpBody::Genesis(_)
+                | OpBody::Invite(_)
+                | OpBody::InviteCancel(_)
+                | OpBody::Add(_)
+                | OpBody::Welcome(_)
+                | OpBody::Prekey(_)
+                | OpBody::Subkey(_)
+                | OpBody::Merge
+                | OpBody::Unknown(_) => None,
+            })
+            .min_by_key(|(place, _): &((u64, OpId), _)| *place)
+            .and_then(|(_, last)| last)
     }
+}
+
+fn is_majority(count: usize, of: &BTreeSet<MemberId>) -> bool {
+    count > of.len() / 2
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{self, Bytes, List, Text, split_tag, tagged};
 use crate::error::Reject;
-use crate::ids::{GroupId, MemberId, OpId};
+use crate::ids::{EntryId, GroupId, MemberId, OpId};
 use crate::kdf::{Label, kdf};
 use crate::keys::{MemberKeys, PrekeyBody, Sig, SubkeyBody, keys_digest};
 use crate::limits::{
@@ -210,6 +210,27 @@ pub struct Invite {
     pub expires: u32,
 }
 
+/// Takes an invitation back. Only its author may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteCancel {
+    /// The invitation.
+    pub invite: OpId,
+}
+
+/// Counts a newcomer in: by more than half of the others, and they get a say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The newcomer.
+    pub member: MemberId,
+}
+
+/// Ends the author's own membership, at once and for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// The author's last entry: what they said up to here is theirs.
+    pub last: Option<(u32, EntryId)>,
+}
+
 /// Makes someone a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Add {
@@ -243,7 +264,7 @@ impl Add {
 
 /// What an op does. Tags are append-only.
 ///
-/// Reserved where they will stand: 2 `InviteCancel`, 3 `Vouch`, 5 `Welcome`, 6 `Leave`, 7 `Revoke`, 8 `Propose`, 9 `Vote`,
+/// Reserved where they will stand: 3 `Vouch`, 7 `Revoke`, 8 `Propose`, 9 `Vote`,
 /// 10 `RemoveCert`, 13 `Suggest`, 14 `Answer`, 15 `Adopt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpBody {
@@ -251,8 +272,14 @@ pub enum OpBody {
     Genesis(Box<Genesis>),
     /// 1: someone may be let in.
     Invite(Invite),
+    /// 2: nobody comes in with this invitation any more.
+    InviteCancel(InviteCancel),
     /// 4: someone is a member.
     Add(Box<Add>),
+    /// 5: I count them in.
+    Welcome(Welcome),
+    /// 6: I go.
+    Leave(Leave),
     /// 11: a fresh prekey.
     Prekey(PrekeyBody),
     /// 12: a fresh subkey.
@@ -264,13 +291,33 @@ pub enum OpBody {
 }
 
 impl OpBody {
+    /// Whether it can change who is a member or who has a say.
+    #[must_use]
+    pub(super) const fn bears_on_membership(&self) -> bool {
+        match self {
+            Self::Genesis(_)
+            | Self::InviteCancel(_)
+            | Self::Add(_)
+            | Self::Welcome(_)
+            | Self::Leave(_) => true,
+            Self::Invite(_)
+            | Self::Prekey(_)
+            | Self::Subkey(_)
+            | Self::Merge
+            | Self::Unknown(_) => false,
+        }
+    }
+
     /// The canonical bytes: tag and fields.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Genesis(genesis) => tagged(0, genesis),
             Self::Invite(invite) => tagged(1, invite),
+            Self::InviteCancel(cancel) => tagged(2, cancel),
             Self::Add(add) => tagged(4, add),
+            Self::Welcome(welcome) => tagged(5, welcome),
+            Self::Leave(leave) => tagged(6, leave),
             Self::Prekey(prekey) => tagged(11, prekey),
             Self::Subkey(subkey) => tagged(12, subkey),
             Self::Merge => tagged(16, &()),
@@ -291,7 +338,10 @@ impl OpBody {
         Ok(match tag {
             0 => Self::Genesis(Box::new(encoding::decode(rest, OP_BODY_MAX)?)),
             1 => Self::Invite(encoding::decode(rest, OP_BODY_MAX)?),
+            2 => Self::InviteCancel(encoding::decode(rest, OP_BODY_SMALL)?),
             4 => Self::Add(Box::new(encoding::decode(rest, OP_BODY_MAX)?)),
+            5 => Self::Welcome(encoding::decode(rest, OP_BODY_SMALL)?),
+            6 => Self::Leave(encoding::decode(rest, OP_BODY_SMALL)?),
             11 => Self::Prekey(encoding::decode(rest, OP_BODY_SMALL)?),
             12 => Self::Subkey(encoding::decode(rest, OP_BODY_SMALL)?),
             16 if rest.is_empty() => Self::Merge,

@@ -1,15 +1,21 @@
 //! Validity of an op: a function of its past alone, so it is found once and never changes.
 
+use std::collections::BTreeSet;
+
 use fixedbitset::FixedBitSet;
 
 use super::dag::Dag;
 use super::{Add, Genesis, Op, OpBody, OpHeader};
 use crate::error::Reject;
-use crate::ids::MemberId;
+use crate::ids::{MemberId, OpId};
 use crate::kdf::Label;
 use crate::keys::{contributory, keys_digest};
-use crate::limits::{ADDS_PER_WEEK_MAX, SUITE, VERSION};
+use crate::limits::{
+    ADDS_PER_WEEK_MAX, KEY_OPS_PER_DAY_MAX, OP_BYTES_PER_DAY_MAX, OPS_PER_DAY_MAX, SUITE, VERSION,
+};
 use crate::timers::minutes_to_unix_ms;
+
+const WEEK_MINUTES: u32 = 7 * 24 * 60;
 
 /// Checks the content of a Genesis: keys, their signature, numbers that this build can live with.
 pub(super) fn genesis(genesis: &Genesis) -> Result<(), Reject> {
@@ -33,17 +39,17 @@ pub(super) fn genesis(genesis: &Genesis) -> Result<(), Reject> {
 pub(super) fn check(
     dag: &Dag,
     op: &Op,
-    header: &OpHeader,
-    body: &OpBody,
+    (header, body): (&OpHeader, &OpBody),
     past: &FixedBitSet,
+    members: &BTreeSet<MemberId>,
 ) -> Result<(), Reject> {
-    let members = dag.members_of(past);
     if !members.contains(&header.author) {
         return Err(Reject::Op("its author is no member in its past"));
     }
     let keys = dag.keys(&header.author).ok_or(Reject::Op("its author has no keys"))?;
     op.verify(&keys.ik)?;
     chain(dag, header, past)?;
+    budget(dag, op, (header, body), past)?;
     match body {
         OpBody::Genesis(_) => Err(Reject::Op("a second Genesis")),
         OpBody::Invite(invite) => {
@@ -59,7 +65,22 @@ pub(super) fn check(
             }
             Ok(())
         }
-        OpBody::Add(body) => add(dag, header, body, past),
+        OpBody::InviteCancel(cancel) => match invite_in(dag, &cancel.invite, past) {
+            Some((author, _)) if author == header.author => Ok(()),
+            Some(_) | None => Err(Reject::Op("only who made an invitation takes it back")),
+        },
+        OpBody::Add(body) => add(dag, header, body, (past, members)),
+        OpBody::Welcome(welcome) => {
+            let is_newcomer = members.contains(&welcome.member) && welcome.member != dag.founder();
+            let had_a_part = dag
+                .nodes_in(past)
+                .filter(|(_, node)| node.makes == Some(welcome.member))
+                .any(|(_, node)| node.sponsors(dag).contains(&Some(header.author)));
+            if !is_newcomer || had_a_part || welcome.member == header.author {
+                return Err(Reject::Op("a welcome is for someone whom others let in"));
+            }
+            Ok(())
+        }
         OpBody::Prekey(prekey) => contributory(&prekey.x25519),
         OpBody::Subkey(subkey) => {
             contributory_ed25519(&subkey.msk)?;
@@ -70,7 +91,7 @@ pub(super) fn check(
             }
             Ok(())
         }
-        OpBody::Merge | OpBody::Unknown(_) => Ok(()),
+        OpBody::Leave(_) | OpBody::Merge | OpBody::Unknown(_) => Ok(()),
     }
 }
 
@@ -102,13 +123,50 @@ fn chain(dag: &Dag, header: &OpHeader, past: &FixedBitSet) -> Result<(), Reject>
     Ok(())
 }
 
-fn add(dag: &Dag, header: &OpHeader, add: &Add, past: &FixedBitSet) -> Result<(), Reject> {
-    let members = dag.members_of(past);
-    let (inviter, invite) = dag
-        .index_of(&add.invite)
-        .filter(|at| past.contains(*at))
-        .and_then(|_| dag.invite(&add.invite))
-        .ok_or(Reject::Op("its invitation is not in its past"))?;
+/// What one author may do in a day, by the clock of their own chain: 60 ops, 4 keys, 64 KiB.
+fn budget(
+    dag: &Dag,
+    op: &Op,
+    (header, body): (&OpHeader, &OpBody),
+    past: &FixedBitSet,
+) -> Result<(), Reject> {
+    const DAY_MINUTES: u32 = 24 * 60;
+    let (mut ops, mut keys, mut bytes) = (0_usize, 0_usize, op.body.len());
+    let today = dag.nodes_in(past).map(|(_, node)| node).filter(|node| {
+        node.author == header.author
+            && node.header.wall > header.wall.saturating_sub(DAY_MINUTES)
+            && !matches!(node.body, OpBody::Genesis(_))
+    });
+    for node in today {
+        ops = ops.saturating_add(1);
+        keys = keys.saturating_add(usize::from(node.body.is_key()));
+        bytes = bytes.saturating_add(node.op.body.len());
+    }
+    if ops >= OPS_PER_DAY_MAX || bytes > OP_BYTES_PER_DAY_MAX {
+        return Err(Reject::Op("more ops than one author may make in a day"));
+    }
+    if body.is_key() && keys >= KEY_OPS_PER_DAY_MAX {
+        return Err(Reject::Op("more keys than one author may make in a day"));
+    }
+    Ok(())
+}
+
+fn invite_in<'a>(
+    dag: &'a Dag,
+    invite: &OpId,
+    past: &FixedBitSet,
+) -> Option<(MemberId, &'a super::Invite)> {
+    dag.index_of(invite).filter(|at| past.contains(*at)).and_then(|_| dag.invite(invite))
+}
+
+fn add(
+    dag: &Dag,
+    header: &OpHeader,
+    add: &Add,
+    (past, members): (&FixedBitSet, &BTreeSet<MemberId>),
+) -> Result<(), Reject> {
+    let (inviter, invite) =
+        invite_in(dag, &add.invite, past).ok_or(Reject::Op("its invitation is not in its past"))?;
     if !members.contains(&inviter) {
         return Err(Reject::Op("the inviter is no member any more"));
     }
@@ -121,6 +179,11 @@ fn add(dag: &Dag, header: &OpHeader, add: &Add, past: &FixedBitSet) -> Result<()
     if dag.nodes_in(past).any(|(_, node)| node.uses() == Some(add.invite)) {
         return Err(Reject::Op("the invitation was used before"));
     }
+    let is_cancelled =
+        |body: &OpBody| matches!(body, OpBody::InviteCancel(cancel) if cancel.invite == add.invite);
+    if dag.nodes_in(past).any(|(_, node)| is_cancelled(&node.body)) {
+        return Err(Reject::Op("the invitation was taken back"));
+    }
     if dag.genesis().params.vouches > 0 {
         return Err(Reject::Op("vouches are missing"));
     }
@@ -129,7 +192,12 @@ fn add(dag: &Dag, header: &OpHeader, add: &Add, past: &FixedBitSet) -> Result<()
         return Err(Reject::Op("a key that someone has already"));
     }
     let quota = usize::from(dag.genesis().params.max_adds_per_week);
-    if dag.adds_in_week(&header.author, past, header.wall) >= quota {
+    let adds_in_week = dag
+        .nodes_in(past)
+        .filter(|(_, node)| node.author == header.author && matches!(node.body, OpBody::Add(_)))
+        .filter(|(_, node)| node.header.wall > header.wall.saturating_sub(WEEK_MINUTES))
+        .count();
+    if adds_in_week >= quota {
         return Err(Reject::Op("too many were let in this week"));
     }
     contributory(&add.prekey.x25519)?;
@@ -159,7 +227,25 @@ impl super::dag::Node {
             OpBody::Genesis(genesis) => (self.makes == Some(*member)).then_some(genesis.subkey.idx),
             OpBody::Add(add) => (self.makes == Some(*member)).then_some(add.subkey.idx),
             OpBody::Subkey(subkey) => (self.author == *member).then_some(subkey.idx),
-            OpBody::Invite(_) | OpBody::Prekey(_) | OpBody::Merge | OpBody::Unknown(_) => None,
+            OpBody::Invite(_)
+            | OpBody::InviteCancel(_)
+            | OpBody::Welcome(_)
+            | OpBody::Leave(_)
+            | OpBody::Prekey(_)
+            | OpBody::Merge
+            | OpBody::Unknown(_) => None,
         }
+    }
+
+    /// Who had a part in an Add: its author, and whose invitation it used.
+    fn sponsors(&self, dag: &Dag) -> [Option<MemberId>; 2] {
+        let inviter = self.uses().and_then(|invite| dag.invite(&invite)).map(|(author, _)| author);
+        [Some(self.author), inviter]
+    }
+}
+
+impl OpBody {
+    const fn is_key(&self) -> bool {
+        matches!(self, Self::Prekey(_) | Self::Subkey(_))
     }
 }

@@ -34,7 +34,7 @@ impl<R: CryptoRng> Engine<R> {
     /// Whether a view lists a member who still is one.
     pub(crate) fn may_read(&mut self, member: &MemberId, view: &[crate::ids::OpId]) -> bool {
         self.dag.members().contains(member)
-            && self.dag.readers(view).is_some_and(|readers| readers.contains(member))
+            && self.dag.readers(view).is_some_and(|readers| readers.members.contains(member))
     }
 
     pub(crate) fn digest_for(&mut self, member: &MemberId) -> [u8; 32] {

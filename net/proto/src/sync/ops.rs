@@ -124,7 +124,7 @@ impl<R: CryptoRng> Engine<R> {
         ops: Vec<Op>,
         from: Option<LinkId>,
     ) -> Result<(), Reject> {
-        let before = self.dag.members();
+        let before = self.dag.members().clone();
         let mut changes = Vec::new();
         let mut fault = Ok(());
         for op in ops {
@@ -140,7 +140,7 @@ impl<R: CryptoRng> Engine<R> {
         if changes.is_empty() {
             return fault;
         }
-        let after = self.dag.members();
+        let after = self.dag.members().clone();
         for member in after.difference(&before) {
             changes.push(Change::Notice(Notice::MemberJoined(*member)));
         }
