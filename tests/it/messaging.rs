@@ -132,6 +132,60 @@ fn an_invitation_lets_in_one_person() {
     }
 }
 
+/// Found by reading: the second press of "invite" forked the chain, and cost the membership.
+#[test]
+fn a_clock_that_was_ahead_and_is_set_back_costs_nobody_their_membership() {
+    const HOURS: u64 = 3_600_000;
+    let mut world = World::new(2, 1);
+    world.set_clock_ahead(0, 2 * HOURS);
+    world.invite(0);
+    world.set_clock_ahead(0, 0);
+    let invite = || proto::Command::Invite { expires_secs: 3600, addrs: Vec::new() };
+    for _ in 0..2 {
+        assert_eq!(world.command(0, invite()), Err(proto::Refusal::ClockWentBack));
+    }
+    world.say(0, "I am still here");
+    world.wait(3 * HOURS);
+    assert!(matches!(world.command(0, invite()), Ok(proto::Done::Invited(..))));
+    world.settle();
+    assert_eq!(world.members(0).len(), 2);
+    assert_eq!(world.members(1), world.members(0));
+    assert_eq!(world.screen(1), ["I am still here"]);
+}
+
+/// Found by reading: the op that waited was asked for again and again, as fast as the line allowed.
+#[test]
+fn a_member_whose_clock_is_fast_wears_nobody_out_and_is_heard_later() {
+    let mut world = World::new(2, 2);
+    world.set_clock_ahead(0, 45 * 60_000);
+    world.invite(0);
+    world.say(0, "is it that late?");
+    let before = world.steps();
+    world.wait(60_000);
+    assert!(world.steps() - before < 1_000, "{} steps in a minute", world.steps() - before);
+    world.wait(45 * 60_000);
+    world.settle();
+    assert_eq!(world.screen(1), ["is it that late?"]);
+}
+
+/// Found by reading: what filled a gap behind someone else was never passed on.
+#[test]
+fn a_long_absence_is_caught_up_with_through_someone_else() {
+    for seed in 0..3 {
+        let mut world = World::new(3, seed);
+        world.part(0, 2);
+        world.sleep(1);
+        for n in 0..700 {
+            world.say(0, &format!("{n}"));
+        }
+        world.wake(1);
+        world.settle();
+        let said: Vec<_> = (0..700).map(|n| n.to_string()).collect();
+        assert_eq!(world.screen(1), said, "seed {seed}");
+        assert_eq!(world.screen(2), said, "seed {seed}: over the one between them");
+    }
+}
+
 #[test]
 fn a_seed_replays_a_whole_group() {
     let run = |seed| {

@@ -57,6 +57,8 @@ struct Person {
     candidate: Option<Candidate>,
     outcome: Option<Result<GroupId, JoinError>>,
     name: String,
+    /// How far their clock is ahead of everyone else's.
+    ahead_ms: u64,
 }
 
 /// People, what lies between them, and what time it is.
@@ -67,6 +69,7 @@ pub struct World {
     now_ms: u64,
     next_request: u64,
     trace: u64,
+    steps: u64,
     /// How likely a piece of bytes breaks its stream instead of arriving, in percent.
     pub break_percent: u64,
 }
@@ -97,6 +100,7 @@ impl World {
             candidate: None,
             outcome: None,
             name: format!("person {at}"),
+            ahead_ms: 0,
         };
         Self {
             people: (0..people).map(person).collect(),
@@ -105,6 +109,7 @@ impl World {
             now_ms: 0,
             next_request: 0,
             trace: 0,
+            steps: 0,
             break_percent: 0,
         }
     }
@@ -240,6 +245,24 @@ impl World {
         }
     }
 
+    /// Sets someone's clock this far ahead of everyone else's.
+    pub fn set_clock_ahead(&mut self, who: usize, by_ms: u64) {
+        self.people[who].ahead_ms = by_ms;
+    }
+
+    /// Lets so much time pass, whatever happens in it.
+    pub fn wait(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        while self.now_ms < end && self.step() {}
+        self.now_ms = self.now_ms.max(end);
+    }
+
+    /// How many things have happened so far.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Everyone can reach everyone again.
     pub fn heal(&mut self) {
         self.network.heal();
@@ -278,6 +301,7 @@ impl World {
 
     /// The next thing happens. False when nothing ever will.
     fn step(&mut self) -> bool {
+        self.steps += 1;
         let timeout = self
             .people
             .iter()
@@ -392,9 +416,15 @@ impl World {
         Now { instant: proto::Instant(self.now_ms), unix_ms: BEGIN_UNIX_MS + self.now_ms }
     }
 
+    /// What time it is by someone's own clock.
+    fn time_of(&self, who: usize) -> Now {
+        let now = self.now();
+        Now { unix_ms: now.unix_ms + self.people[who].ahead_ms, ..now }
+    }
+
     /// Hands something to someone's engine and carries out what it wants, in order.
     fn input(&mut self, who: usize, input: Input) {
-        let now = self.now();
+        let now = self.time_of(who);
         let Some(engine) = &mut self.people[who].engine else { return };
         engine.handle(now, input);
         while let Some(output) = self.people[who].engine.as_mut().and_then(Engine::poll_output) {

@@ -199,8 +199,13 @@ pub struct Engine<R> {
     pub(crate) parked_entries: VecDeque<Entry>,
     pub(crate) parked_bytes: usize,
     is_unparking: bool,
+    /// What was asked for somewhere may have to be asked for elsewhere.
+    pub(crate) must_fetch: bool,
+    /// A gap was filled: the others may lack what filled it.
+    pub(crate) has_caught_up: bool,
     pub(crate) merge_due: Option<Instant>,
     pub(crate) unpark_due: Option<Instant>,
+    pub(crate) fetch_due: Option<Instant>,
     /// Joins begun in the second that started then.
     pub(crate) joins: (Instant, u32),
     /// Who gets what is being read, and what they asked for.
@@ -253,8 +258,11 @@ impl<R: CryptoRng> Engine<R> {
             parked_entries: VecDeque::new(),
             parked_bytes: 0,
             is_unparking: false,
+            must_fetch: false,
+            has_caught_up: false,
             merge_due: None,
             unpark_due: None,
+            fetch_due: None,
             joins: (Instant(0), 0),
             loads: BTreeMap::new(),
             next_ticket: 0,
@@ -289,19 +297,19 @@ impl<R: CryptoRng> Engine<R> {
                     self.on_reject(link, reject);
                 }
             }
-            Input::Closed { link } => {
-                self.drop_channel(link);
-                // What was asked for there is asked for elsewhere.
-                for link in self.greeted() {
-                    self.fetch(now, link);
-                }
-            }
+            Input::Closed { link } => self.drop_channel(link),
             Input::Loaded { ticket, loaded } => {
                 if let Some((link, ranges)) = self.loads.remove(&ticket) {
                     self.on_loaded(now, link, ranges, loaded);
                 }
             }
             Input::Tick => self.on_tick(now),
+        }
+        // What was asked for on a link that is gone, or that is slow, is asked for elsewhere.
+        if core::mem::take(&mut self.must_fetch) {
+            for link in self.greeted() {
+                self.fetch(now, link);
+            }
         }
     }
 
@@ -314,7 +322,7 @@ impl<R: CryptoRng> Engine<R> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let channels = self.channels.values().filter_map(Self::channel_timeout);
-        channels.chain(self.merge_due).chain(self.unpark_due).min()
+        channels.chain(self.merge_due).chain(self.unpark_due).chain(self.fetch_due).min()
     }
 
     /// The control DAG, to read.
@@ -402,6 +410,13 @@ impl<R: CryptoRng> Engine<R> {
         if self.unpark_due.is_some_and(|due| due <= now.instant) {
             self.unpark(now);
         }
+        if self.fetch_due.is_some_and(|due| due <= now.instant) {
+            self.fetch_due = None;
+            self.must_fetch = true;
+        }
+        if self.is_current {
+            self.sign_outbox(now);
+        }
     }
 
     /// A remote's fault: the stream is closed in silence, nothing else happens.
@@ -417,7 +432,9 @@ impl<R: CryptoRng> Engine<R> {
 
     fn drop_channel(&mut self, link: LinkId) {
         self.loads.retain(|_, (of, _)| *of != link);
-        match self.channels.remove(&link) {
+        let channel = self.channels.remove(&link);
+        self.must_fetch |= matches!(&channel, Some(Channel::Up(up, _)) if !up.asked.is_empty());
+        match channel {
             Some(Channel::Up(up, _)) if up.linked => {
                 self.persist(vec![Change::Notice(Notice::LinkDown(up.member, up.path))]);
                 self.event(Event::LinkDown(link, up.member));
@@ -501,6 +518,13 @@ impl<R: CryptoRng> Engine<R> {
     /// Keeps an op or entry that cannot be judged yet; what waits longest goes first when full.
     pub(crate) fn park(&mut self, now: Now, parked: Parked) {
         const RETRY_MS: u64 = 60_000;
+        let is_known = match &parked {
+            Parked::Op(op) => self.parked_ops.contains(op),
+            Parked::Entry(entry) => self.parked_entries.contains(entry),
+        };
+        if is_known {
+            return;
+        }
         self.parked_bytes = self.parked_bytes.saturating_add(parked.size());
         match parked {
             Parked::Op(op) => self.parked_ops.push_back(op),
@@ -538,7 +562,7 @@ impl<R: CryptoRng> Engine<R> {
             }
         }
         let entries: Vec<_> = self.parked_entries.drain(..).collect();
-        self.parked_bytes = self.parked_ops.iter().map(op_size).sum();
+        self.parked_bytes = self.parked_ops.iter().map(Op::size).sum();
         self.take_entries(now, entries, None).unwrap_or_default();
         self.is_unparking = false;
     }
@@ -556,12 +580,8 @@ pub(crate) enum Parked {
 impl Parked {
     fn size(&self) -> usize {
         match self {
-            Self::Op(op) => op_size(op),
+            Self::Op(op) => op.size(),
             Self::Entry(entry) => entry.size(),
         }
     }
-}
-
-fn op_size(op: &Op) -> usize {
-    op.header.len().saturating_add(op.body.len()).saturating_add(72)
 }

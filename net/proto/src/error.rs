@@ -38,6 +38,9 @@ pub enum Reject {
     /// A message that has no place in this state.
     #[error("out of turn")]
     OutOfTurn,
+    /// Ahead of our clock.
+    #[error("ahead of the clock")]
+    Early,
     /// More than its fair share.
     #[error("over budget")]
     Budget,
@@ -59,6 +62,9 @@ pub enum Refusal {
     /// This device is no longer a member here.
     #[error("this device is not in the group any more")]
     NotAMember,
+    /// This device's clock was set back by more than anybody would believe.
+    #[error("this device's clock was ahead; it works again once the clock has caught up")]
+    ClockWentBack,
     /// The message that is replied to is not known here.
     #[error("no such message here")]
     NoSuchMessage,

@@ -92,8 +92,22 @@ pub const JOIN_READING_MS: u64 = 10 * 60 * 1000;
 pub const JOINS_MAX: usize = 16;
 /// Joins begun by anyone, in any second.
 pub const JOINS_PER_SECOND: u32 = 20;
-/// Links that may be open or opening at once, of members or of strangers.
-pub const LINKS_MAX: usize = 256;
+/// Streams that may be open at once, of members or of strangers.
+pub const LINKS_MAX: usize = 1024;
+/// Accepted links that may be opening at once, from one peer and in all.
+pub const OPENINGS_PER_PEER: usize = 2;
+/// See [`OPENINGS_PER_PEER`].
+pub const OPENINGS_MAX: usize = 128;
+/// A member who was asked for entries answers within this, or the link is closed.
+pub const ASKED_MS: u64 = 20_000;
+/// After this, what they were asked for may be asked for elsewhere.
+pub const ASKED_ELSEWHERE_MS: u64 = 1_500;
+/// Requests for ops that one link may make in a second.
+pub const OPS_WANTS_PER_SECOND: u32 = 40;
+/// Parts into which what is held of one chain may fall.
+pub const HELD_RANGES_MAX: usize = 256;
+/// Bytes of ops that a newcomer takes before they can be checked.
+pub const JOIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Silence after which a keep-alive is sent, in milliseconds.
 pub const PING_MS: u64 = 20_000;
 /// Silence after which a link is closed, in milliseconds.

@@ -12,7 +12,9 @@ use crate::encoding::List;
 use crate::engine::{Channel, Engine, Event};
 use crate::error::Reject;
 use crate::ids::{LinkId, MemberId};
-use crate::limits::{HANDSHAKE_MS, PING_MS, SILENT_MS, VERSION};
+use crate::limits::{
+    ASKED_MS, FUTURE_MS, HANDSHAKE_MS, OPENINGS_MAX, OPENINGS_PER_PEER, PING_MS, SILENT_MS, VERSION,
+};
 use crate::link::frame::Deframer;
 use crate::link::{ANSWER_LEN, Ends, Hello, LinkMsg, Opened, Opening, Up};
 use crate::noise::Role;
@@ -31,7 +33,36 @@ impl<R: CryptoRng> Engine<R> {
         };
         let due = now.instant.after_ms(HANDSHAKE_MS);
         let deframer = Deframer::default();
+        self.make_room(role, &ends);
         self.channels.insert(link, Channel::Opening { state, role, ends, path, deframer, due });
+    }
+
+    /// Strangers may open streams and say nothing: few at a time from one peer, and few in all, of
+    /// which the oldest goes first. What we opened ourselves and what is admitted stays.
+    fn make_room(&mut self, role: Role, ends: &Ends) {
+        if role == Role::Initiator {
+            return;
+        }
+        let accepted = |channel: &Channel| match channel {
+            Channel::Opening { role: Role::Responder, ends, .. } => Some(ends.initiator.clone()),
+            Channel::Opening { .. } | Channel::Up(..) | Channel::Joining(..) => None,
+        };
+        let openings: Vec<_> = self
+            .channels
+            .iter()
+            .filter_map(|(link, channel)| Some((*link, accepted(channel)?)))
+            .collect();
+        let of_peer = openings.iter().filter(|(_, peer)| *peer == ends.initiator);
+        let oldest = if of_peer.clone().count() >= OPENINGS_PER_PEER {
+            of_peer.map(|(link, _)| *link).next()
+        } else if openings.len() >= OPENINGS_MAX {
+            openings.first().map(|(link, _)| *link)
+        } else {
+            None
+        };
+        if let Some(oldest) = oldest {
+            self.close(oldest);
+        }
     }
 
     /// Bytes came on any stream.
@@ -74,10 +105,10 @@ impl<R: CryptoRng> Engine<R> {
                     }
                 }
                 Some(Channel::Up(mut up, deframer)) => {
-                    let messages = up.open(&message)?;
+                    let messages = up.open(&message);
                     up.heard = now.instant;
                     self.channels.insert(link, Channel::Up(up, deframer));
-                    for message in messages {
+                    for message in messages? {
                         self.on_message(now, link, message)?;
                     }
                 }
@@ -102,6 +133,9 @@ impl<R: CryptoRng> Engine<R> {
 
     /// A member is at the other end. Of two links to one member, one stays.
     fn on_admitted(&mut self, now: Now, link: LinkId, up: Up, deframer: Deframer) {
+        if !self.dag.members().contains(&up.member) {
+            return self.close(link); // Their membership ended while they shook hands.
+        }
         let other = self
             .channels
             .iter()
@@ -145,9 +179,12 @@ impl<R: CryptoRng> Engine<R> {
         }
         match message {
             LinkMsg::Hello(hello) => self.on_hello(now, link, *hello),
-            LinkMsg::Card(card) => self.take_card(card),
+            LinkMsg::Card(card) => {
+                self.take_card(now, link, card);
+                Ok(())
+            }
             LinkMsg::InviteKey(key) => {
-                self.on_invite_key(key);
+                self.on_invite_key(link, key);
                 Ok(())
             }
             LinkMsg::OpsWant(want) => self.on_ops_want(now, link, &want),
@@ -175,11 +212,10 @@ impl<R: CryptoRng> Engine<R> {
         up.greeted = true;
         up.their_digest = hello.group;
         let replies = !up.said_hello;
-        self.take_card(hello.card)?;
+        self.take_card(now, link, hello.card);
         if replies {
             self.say_hello(now, link);
         }
-        self.send_invite_keys(now, link);
         self.on_heads(now, link, &hello.heads);
         if self.up(link).is_some_and(|up| up.hello_is_stale) {
             self.push_ops(now, link);
@@ -187,21 +223,30 @@ impl<R: CryptoRng> Engine<R> {
         Ok(())
     }
 
-    /// Takes in a member's card, if it is newer than the one held. A card of someone unknown here
-    /// waits for nobody: it comes again with their own Hello.
-    fn take_card(&mut self, card: Card) -> Result<(), Reject> {
-        if card.member == self.me.id {
-            return Ok(());
+    /// Takes in a member's card, if it is newer than the one held, and passes it on.
+    ///
+    /// One that does not verify is nobody's fault here: whoever passed it on may know a subkey that we
+    /// do not. It is ignored, and comes again with its member's own Hello.
+    fn take_card(&mut self, now: Now, link: LinkId, card: Card) {
+        let is_older = self.cards.get(&card.member).is_some_and(|held| held.wall >= card.wall);
+        // A clock far ahead would pin these addresses for good.
+        let is_early = card.wall > now.unix_ms.saturating_add(FUTURE_MS);
+        if card.member == self.me.id || is_older || is_early {
+            return;
         }
-        let Some(msk) = self.dag.newest_subkey(&card.member) else { return Ok(()) };
-        card.verify(&self.me.group, &msk)?;
-        if self.cards.get(&card.member).is_some_and(|held| held.wall >= card.wall) {
-            return Ok(());
+        let group = self.me.group;
+        if !self.dag.all_subkeys(&card.member).any(|msk| card.verify(&group, &msk).is_ok()) {
+            return;
         }
         self.cards.insert(card.member, card.clone());
-        self.persist(vec![Change::Card(card)]);
+        self.persist(vec![Change::Card(card.clone())]);
         self.event(Event::Members);
-        Ok(())
+        for other in self.greeted() {
+            let is_theirs = self.up(other).is_some_and(|up| up.member == card.member);
+            if other != link && !is_theirs {
+                self.send(now, other, &LinkMsg::Card(card.clone()));
+            }
+        }
     }
 
     /// Our addresses changed: everyone linked hears it.
@@ -257,6 +302,7 @@ impl<R: CryptoRng> Engine<R> {
         self.persist(vec![Change::Notice(Notice::LinkUp(member, path))]);
         self.event(Event::LinkUp(link, member, path));
         self.send_cards(now, link);
+        self.send_invite_keys(now, link);
         self.begin_catch_up(now, link);
     }
 
@@ -264,9 +310,10 @@ impl<R: CryptoRng> Engine<R> {
         match channel {
             Channel::Opening { due, .. } => Some(*due),
             Channel::Up(up, _) => {
-                let ping = up.spoke.after_ms(PING_MS);
+                let ping = up.said_hello.then(|| up.spoke.after_ms(PING_MS));
                 let silent = up.heard.after_ms(SILENT_MS);
-                Some(ping.min(silent).min(up.have_due.unwrap_or(silent)))
+                let asked = up.asked_at.map(|at| at.after_ms(ASKED_MS));
+                [up.have_due, asked, ping].into_iter().flatten().chain([silent]).min()
             }
             Channel::Joining(admission, _) => Some(admission.due()),
         }
@@ -278,11 +325,13 @@ impl<R: CryptoRng> Engine<R> {
             Some(Channel::Opening { due, .. }) if is_due(*due) => self.close(link),
             Some(Channel::Joining(admission, _)) if is_due(admission.due()) => self.close(link),
             Some(Channel::Up(up, _)) => {
-                if is_due(up.heard.after_ms(SILENT_MS)) {
+                let gave_no_answer = up.asked_at.is_some_and(|at| is_due(at.after_ms(ASKED_MS)));
+                if is_due(up.heard.after_ms(SILENT_MS)) || gave_no_answer {
                     return self.close(link);
                 }
-                let (have, ping) =
-                    (up.have_due.is_some_and(is_due), is_due(up.spoke.after_ms(PING_MS)));
+                // The responder says nothing before the initiator's Hello (Noise, section 7.7).
+                let ping = up.said_hello && is_due(up.spoke.after_ms(PING_MS));
+                let have = up.have_due.is_some_and(is_due);
                 if have {
                     self.advertise(now, link);
                 }

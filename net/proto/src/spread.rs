@@ -52,6 +52,9 @@ impl<R: CryptoRng> Engine<R> {
         if self.outbox.len() >= OUTBOX_MAX {
             return Err(Refusal::Busy);
         }
+        if self.is_current {
+            self.sign_outbox(now);
+        }
         let text = Text::new(text).ok_or(Refusal::TooLarge)?;
         let payload = Body::Text(message::Text { reply_to, text })
             .encode()
@@ -93,6 +96,10 @@ impl<R: CryptoRng> Engine<R> {
         let (seq, prev, own) = self.log.chain(&self.me.id).map_or((0, EntryId::ZERO, 0), |chain| {
             (chain.seq.saturating_add(1), chain.id, chain.lamport)
         });
+        // A view never shrinks: what our last entry named, and our own coming, stays in it.
+        let mut must: Vec<_> = self.dag.coming_of(&self.me.id).into_iter().collect();
+        must.extend(self.log.chain(&self.me.id).map_or(&[][..], |chain| &chain.ops));
+        let view = self.dag.view_with(&must).ok_or(Reject::Op("too many heads: a Merge is due"))?;
         let mut others: Vec<_> = self
             .log
             .chains()
@@ -109,7 +116,7 @@ impl<R: CryptoRng> Engine<R> {
             seq,
             prev,
             deps: List::first(others.into_iter().map(|(_, id)| id).take(ENTRY_DEPS_MAX)),
-            ops: List::first(self.dag.next_header(&self.me.id, 0).deps.into_vec()),
+            ops: List::first(view),
             lamport: seen.max(own).saturating_add(1),
             msk: 0,
             wall: written.wall,
@@ -224,9 +231,12 @@ impl<R: CryptoRng> Engine<R> {
     /// Whether an entry is valid: a function of the entry and the ops of its view alone.
     fn judge(&mut self, now: Now, entry: &Entry) -> Result<Judged, Reject> {
         let header = entry.parse(&self.me.group)?;
-        if self.log.holds(&header.author, header.seq)
-            || !self.dag.members().contains(&header.author)
-        {
+        let is_held = self.log.holds(&header.author, header.seq);
+        // Until bodies end, an entry without one was stripped by whoever served it.
+        if is_held || entry.body.is_none() || self.is_cut(&header) {
+            return Ok(Judged::Dropped);
+        }
+        if self.log.is_in_pieces(&header.author, header.seq) {
             return Ok(Judged::Dropped);
         }
         if header.wall > now.unix_ms.saturating_add(FUTURE_MS) {
@@ -239,11 +249,10 @@ impl<R: CryptoRng> Engine<R> {
         if !readers.members.contains(&self.me.id) {
             return Err(Reject::Entry("not ours to read"));
         }
-        let msk = self
-            .dag
-            .subkey(&header.author, header.msk, &header.ops)
-            .ok_or(Reject::Entry("no such subkey in its view"))?;
-        entry.verify(&msk)?;
+        let subkeys = self.dag.subkeys_in(&header.author, header.msk, &header.ops);
+        if !subkeys.iter().any(|msk| entry.verify(msk).is_ok()) {
+            return Err(Reject::Signature);
+        }
         if let Some(chain) = self.log.chain(&header.author)
             && chain.seq.checked_add(1) == Some(header.seq)
         {
@@ -254,10 +263,17 @@ impl<R: CryptoRng> Engine<R> {
             }
             if header.lamport <= chain.lamport || !before.is_subset(&self.dag.closure(&header.ops))
             {
-                return Err(Reject::Entry("it does not follow the author's entry before it"));
+                // Whoever served it may have got it before the one it breaks with: not their fault.
+                return Ok(Judged::Dropped);
             }
         }
         Ok(Judged::New(Box::new(header)))
+    }
+
+    /// Whether an entry is one of someone who is out, beyond what they pinned as theirs.
+    fn is_cut(&self, header: &EntryHeader) -> bool {
+        !self.dag.members().contains(&header.author)
+            && self.dag.cut(&header.author).is_none_or(|(seq, _)| header.seq > seq)
     }
 
     /// The time to advertise has come: whatever the other end has not got meanwhile.
@@ -280,10 +296,10 @@ impl<R: CryptoRng> Engine<R> {
         if have.space != Space::Group {
             return Err(Reject::Foreign);
         }
+        self.note_tips(link, &have.items);
         let log = &self.log;
         let Some(Channel::Up(up, _)) = self.channels.get_mut(&link) else { return Ok(()) };
         for (author, seq, _) in have.items.iter() {
-            up.holds(*author, *seq);
             if !log.holds(author, *seq)
                 && let Some(floor) = up.floors.get_mut(author)
             {

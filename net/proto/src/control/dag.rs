@@ -14,6 +14,7 @@ use super::{Agreement, Genesis, Invite, Op, OpBody, OpHeader};
 use crate::error::Reject;
 use crate::ids::{GroupId, MemberId, OpId};
 use crate::keys::MemberKeys;
+use crate::limits::OP_DEPS_MAX;
 
 /// How an op fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,7 @@ impl Dag {
         if !missing.is_empty() {
             return Ok(Taken::Missing(missing));
         }
+        super::validity::signature(self, &op, &header)?;
         let past = self.closure(&header.deps);
         // On top of everything, which is the rule, nothing need be computed again.
         let before = if self.heads.iter().eq(header.deps.iter()) {
@@ -299,19 +301,20 @@ impl Dag {
         }
     }
 
-    /// The message-signing key with this index that a member certified in a view.
+    /// The message-signing keys with this index that a member certified in a view. One, unless a
+    /// newcomer was let in twice at once with different ones.
     #[must_use]
-    pub fn subkey(&self, member: &MemberId, idx: u16, view: &[OpId]) -> Option<[u8; 32]> {
+    pub fn subkeys_in(&self, member: &MemberId, idx: u16, view: &[OpId]) -> Vec<[u8; 32]> {
         let set = self.closure(view);
         self.subkeys(member)
-            .find(|(at, subkey)| set.contains(*at) && subkey.idx == idx)
+            .filter(|(at, subkey)| set.contains(*at) && subkey.idx == idx)
             .map(|(_, subkey)| subkey.msk)
+            .collect()
     }
 
-    /// The newest message-signing key of a member.
-    #[must_use]
-    pub fn newest_subkey(&self, member: &MemberId) -> Option<[u8; 32]> {
-        self.subkeys(member).max_by_key(|(_, subkey)| subkey.idx).map(|(_, subkey)| subkey.msk)
+    /// Every message-signing key that a member certified.
+    pub fn all_subkeys(&self, member: &MemberId) -> impl Iterator<Item = [u8; 32]> {
+        self.subkeys(member).map(|(_, subkey)| subkey.msk)
     }
 
     /// Since when someone is a member, in minutes since 2020.
@@ -341,6 +344,13 @@ impl Dag {
         self.nodes.iter().map(|node| node.id)
     }
 
+    /// Whether an invitation was taken back.
+    #[must_use]
+    pub fn is_cancelled(&self, invite: &OpId) -> bool {
+        let cancels = |body: &OpBody| matches!(body, OpBody::InviteCancel(cancel) if cancel.invite == *invite);
+        self.nodes.iter().any(|node| cancels(&node.body))
+    }
+
     /// Who came in with an invitation, if someone did.
     #[must_use]
     pub fn user_of(&self, invite: &OpId) -> Option<MemberId> {
@@ -361,15 +371,10 @@ impl Dag {
     #[must_use]
     pub fn next_header(&self, author: &MemberId, wall: u32) -> OpHeader {
         let newest = self.newest_of(author);
-        // With more heads than an op may name, the author's own past comes first: a view never shrinks.
-        let mut heads = self.heads();
-        heads.sort_by_key(|head| {
-            newest.is_some_and(|(id, _, _)| {
-                !self.closure(&[*head]).contains(self.index_of(&id).unwrap_or(usize::MAX))
-            })
-        });
-        heads.truncate(crate::limits::OP_DEPS_MAX);
-        heads.sort_unstable();
+        // With more heads than an op may name, the author's own past comes first. What does not reach
+        // is refused when the op is taken in.
+        let own: Vec<_> = newest.iter().map(|(id, ..)| *id).chain(self.coming_of(author)).collect();
+        let heads = self.view_with(&own).unwrap_or_default();
         let lamport =
             heads.iter().filter_map(|id| self.node(id)).map(|node| node.header.lamport).max();
         OpHeader {
@@ -384,6 +389,36 @@ impl Dag {
             wall: newest.map_or(wall, |(_, _, before)| before.max(wall)),
             body_hash: [0; 32],
         }
+    }
+
+    /// The op that first made someone a member.
+    #[must_use]
+    pub fn coming_of(&self, member: &MemberId) -> Option<OpId> {
+        self.nodes.iter().find(|node| node.makes == Some(*member)).map(|node| node.id)
+    }
+
+    /// A view of at most sixteen heads, ascending, that has all of `must` in its closure: all heads,
+    /// unless there are more. None when sixteen do not reach.
+    #[must_use]
+    pub fn view_with(&self, must: &[OpId]) -> Option<Vec<OpId>> {
+        let heads = self.heads();
+        if heads.len() <= OP_DEPS_MAX {
+            return Some(heads);
+        }
+        let mut lacking: BTreeSet<_> = must.iter().filter_map(|id| self.index_of(id)).collect();
+        let (mut view, mut rest) = (Vec::new(), Vec::new());
+        for head in heads {
+            let past = self.closure(&[head]);
+            let before = lacking.len();
+            lacking.retain(|at| !past.contains(*at));
+            if lacking.len() < before { view.push(head) } else { rest.push(head) }
+        }
+        view.extend(rest);
+        view.truncate(OP_DEPS_MAX);
+        let past = self.closure(&view);
+        let reaches = must.iter().filter_map(|id| self.index_of(id)).all(|at| past.contains(at));
+        view.sort_unstable();
+        reaches.then_some(view)
     }
 
     /// All ops, as a set.

@@ -64,6 +64,12 @@ impl Op {
         OpId(kdf(Label::OpId, &[&self.header]))
     }
 
+    /// Its size on the wire, near enough to fill a batch.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.header.len().saturating_add(self.body.len()).saturating_add(72)
+    }
+
     /// Signs a new op.
     ///
     /// # Errors
@@ -286,7 +292,7 @@ pub enum OpBody {
     Subkey(SubkeyBody),
     /// 16: joins heads, says nothing.
     Merge,
-    /// A tag of a newer build, or a reserved one.
+    /// A tag of a newer build, 17 and above: kept, passed on, without effect.
     Unknown(Bytes<OP_BODY_MAX>),
 }
 
@@ -346,6 +352,8 @@ impl OpBody {
             12 => Self::Subkey(encoding::decode(rest, OP_BODY_SMALL)?),
             16 if rest.is_empty() => Self::Merge,
             16 => return Err(Reject::Encoding),
+            // A later build will say what these mean; until then nobody may plant one that it must refuse.
+            3 | 7..=10 | 13..=15 => return Err(Reject::Version),
             _ => Self::Unknown(Bytes::new(bytes.to_vec()).ok_or(Reject::TooLong)?),
         })
     }

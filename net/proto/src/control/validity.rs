@@ -31,11 +31,18 @@ pub(super) fn genesis(genesis: &Genesis) -> Result<(), Reject> {
     }
     genesis.keys.check()?;
     contributory(&genesis.prekey.x25519)?;
+    contributory_ed25519(&genesis.subkey.msk)?;
     let digest = keys_digest(&genesis.keys, &genesis.prekey, &genesis.subkey);
     genesis.self_sig.verify(&genesis.keys.ik, Label::GenesisSig, &[&digest])
 }
 
-/// Checks an op whose deps are all held. `past` is the closure of its deps.
+/// Checks the signature: first of all, so that a stranger's op costs no more than this.
+pub(super) fn signature(dag: &Dag, op: &Op, header: &OpHeader) -> Result<(), Reject> {
+    let keys = dag.keys(&header.author).ok_or(Reject::Op("its author has no keys"))?;
+    op.verify(&keys.ik)
+}
+
+/// Checks an op whose deps are all held and whose signature is good. `past` is the closure of its deps.
 pub(super) fn check(
     dag: &Dag,
     op: &Op,
@@ -46,8 +53,6 @@ pub(super) fn check(
     if !members.contains(&header.author) {
         return Err(Reject::Op("its author is no member in its past"));
     }
-    let keys = dag.keys(&header.author).ok_or(Reject::Op("its author has no keys"))?;
-    op.verify(&keys.ik)?;
     chain(dag, header, past)?;
     budget(dag, op, (header, body), past)?;
     match body {

@@ -75,7 +75,13 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.author(now, &body).map_err(|_reject| Refusal::NotAMember)?;
+        let invite = self.author(now, &body).map_err(|reject| match reject {
+            Reject::Early => Refusal::ClockWentBack,
+            other => {
+                debug_assert_ne!(other, Reject::Early);
+                Refusal::Bad("this device may not invite right now")
+            }
+        })?;
         let secret =
             InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
         self.keep_invite(secret);
@@ -113,10 +119,13 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    pub(crate) fn on_invite_key(&mut self, secret: InviteSecret) {
-        // Its op may come a moment later; a key without one admits nobody.
-        const KEYS_MAX: usize = 4096;
-        if self.invites.len() < KEYS_MAX {
+    /// Only the author of an invitation hands out its key, to those who may admit with it.
+    pub(crate) fn on_invite_key(&mut self, link: LinkId, secret: InviteSecret) {
+        let Some(from) = self.up(link).map(|up| up.member) else { return };
+        let is_for_us = self.dag.invite(&secret.invite).is_some_and(|(author, invite)| {
+            author == from && invite.admitters.contains(&self.me.id)
+        });
+        if is_for_us {
             self.keep_invite(secret);
         }
     }
@@ -169,7 +178,8 @@ impl<R: CryptoRng> Engine<R> {
                 let goes_on = matches!(answer, JoinMsg::Offer(_));
                 let send = frame::seal(&mut session, &answer.encode())?;
                 self.transmit(link, send);
-                admission.due = now.instant.after_ms(JOIN_READING_MS);
+                let patience = if goes_on { JOIN_READING_MS } else { HANDSHAKE_MS };
+                admission.due = now.instant.after_ms(patience);
                 admission.state =
                     if goes_on { State::Reading { session, invite, commit } } else { State::Over };
             }
@@ -224,10 +234,17 @@ impl<R: CryptoRng> Engine<R> {
     /// J2: why not, or what the group is for. Whoever used the invitation and lost the stream before
     /// they heard of it is not refused.
     fn offer(&mut self, now: Now, invite: &OpId, again: Option<MemberId>) -> JoinMsg {
-        let Some((_, body)) = self.dag.invite(invite) else { return JoinMsg::No(No::Cancelled) };
+        let Some((inviter, body)) = self.dag.invite(invite) else {
+            return JoinMsg::No(No::Cancelled);
+        };
         let user = self.dag.user_of(invite);
-        if user.is_some() && user != again {
+        let members = self.dag.members();
+        let is_gone = user.is_some_and(|user| !members.contains(&user));
+        if user.is_some() && (user != again || is_gone) {
             return JoinMsg::No(No::Used);
+        }
+        if self.dag.is_cancelled(invite) || !members.contains(&inviter) {
+            return JoinMsg::No(No::Cancelled);
         }
         if user.is_none() && body.expires < now.unix_minutes() {
             return JoinMsg::No(No::Expired);
@@ -271,6 +288,8 @@ impl<R: CryptoRng> Engine<R> {
             join_sig: keys.join_sig,
             self_sig: keys.self_sig,
         };
+        let inv_pk = self.dag.invite(&invite).map(|(_, invite)| invite.inv_pk);
+        add.verify(&self.me.group, &inv_pk.ok_or(Reject::Handshake)?)?;
         if self.dag.user_of(&invite) != Some(member) {
             self.author(now, &OpBody::Add(Box::new(add)))?;
         }
@@ -288,7 +307,7 @@ impl<R: CryptoRng> Engine<R> {
         let mut batches = vec![Vec::new()];
         let mut bytes = 0_usize;
         for (_, op) in self.dag.except(&fixedbitset::FixedBitSet::new()) {
-            let size = op.header.len().saturating_add(op.body.len()).saturating_add(72);
+            let size = op.size();
             let is_full = batches.last().is_some_and(|batch: &Vec<_>| {
                 !batch.is_empty()
                     && (batch.len() >= BATCH_OPS_MAX || bytes.saturating_add(size) > BATCH_BYTES)

@@ -9,7 +9,7 @@ use crate::error::{JoinError, Reject};
 use crate::ids::MemberId;
 use crate::kdf::Label;
 use crate::keys::{Member, MemberSecrets, PrekeyBody, Sig, draw, keys_digest};
-use crate::limits::PSEUDONYM_MAX;
+use crate::limits::{JOIN_BYTES_MAX, PSEUDONYM_MAX};
 use crate::link::Ends;
 use crate::link::frame::{self, Deframer, Reassembly};
 use crate::noise::{Handshake, Role, Session};
@@ -17,8 +17,6 @@ use crate::timers::Now;
 
 /// Prekeys are renewed weekly; the first one is good for two.
 pub(crate) const PREKEY_MINUTES: u32 = 14 * 24 * 60;
-/// Ops that a newcomer takes before they can be checked.
-const OPS_MAX: usize = 100_000;
 
 /// Who someone would be in a group. Made once for an invitation and kept over all attempts: if a
 /// stream breaks after their keys were taken, they come in as the same member at the next.
@@ -223,7 +221,8 @@ impl Newcomer {
             }
             (State::AwaitOps { offer, admitter, sig, mut ops }, JoinMsg::Ops(batch)) => {
                 ops.extend(batch.ops.into_vec());
-                if ops.len() > OPS_MAX {
+                let bytes: usize = ops.iter().map(Op::size).sum();
+                if bytes > JOIN_BYTES_MAX {
                     return Err(Reject::Budget);
                 }
                 if batch.more {
@@ -253,6 +252,7 @@ impl Newcomer {
         if dag.group() != offer.group
             || agreement.reason != offer.reason
             || agreement.text != offer.agreement
+            || dag.genesis().params.ttl_default_secs != offer.ttl_secs
         {
             return Err(Reject::Foreign);
         }

@@ -9,6 +9,7 @@ use super::{Ends, LinkMsg, Tip};
 use crate::change::Path;
 use crate::error::Reject;
 use crate::ids::{MemberId, OpId};
+use crate::limits::OPS_WANTS_PER_SECOND;
 use crate::log::SeqRange;
 use crate::noise::{Role, Session};
 use crate::timers::Instant;
@@ -48,6 +49,10 @@ pub(crate) struct Up {
     pub(crate) floors: BTreeMap<MemberId, u32>,
     /// What we asked them for; empty when nothing is under way.
     pub(crate) asked: Vec<SeqRange>,
+    /// Since when.
+    pub(crate) asked_at: Option<Instant>,
+    /// Requests for ops in the second that began then.
+    ops_wants: (Instant, u32),
     /// Loads under way for them.
     pub(crate) serving: usize,
     /// What is to be advertised to them, and when.
@@ -85,6 +90,8 @@ impl Up {
             tips: BTreeMap::new(),
             floors: BTreeMap::new(),
             asked: Vec::new(),
+            asked_at: None,
+            ops_wants: (now, 0),
             serving: 0,
             have: Vec::new(),
             have_due: None,
@@ -106,6 +113,15 @@ impl Up {
             messages.push(LinkMsg::decode(&bytes)?);
         }
         Ok(messages)
+    }
+
+    /// Whether they may ask for ops once more in this second.
+    pub(crate) fn may_ask_ops(&mut self, now: Instant) -> bool {
+        if self.ops_wants.0.after_ms(1000) <= now {
+            self.ops_wants = (now, 0);
+        }
+        self.ops_wants.1 = self.ops_wants.1.saturating_add(1);
+        self.ops_wants.1 <= OPS_WANTS_PER_SECOND
     }
 
     /// Notes that they hold an author's `seq`-th entry.

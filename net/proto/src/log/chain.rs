@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::change::ChainState;
 use crate::ids::{EntryId, MemberId};
+use crate::limits::HELD_RANGES_MAX;
 use crate::log::{EntryHeader, SeqRange};
 
 /// What is held of one author.
@@ -58,6 +59,17 @@ impl Log {
         }
         gaps.reverse();
         gaps
+    }
+
+    /// Whether taking in this entry would make more pieces of a chain than are kept.
+    #[must_use]
+    pub(crate) fn is_in_pieces(&self, author: &MemberId, seq: u32) -> bool {
+        let touches = |(from, to): &(u32, u32)| {
+            from.checked_sub(1) == Some(seq) || to.checked_add(1) == Some(seq)
+        };
+        self.chains.get(author).is_some_and(|chain| {
+            chain.held.len() >= HELD_RANGES_MAX && !chain.held.iter().any(touches)
+        })
     }
 
     /// Notes that an entry is held; gives what is to be remembered of its chain.

@@ -12,8 +12,8 @@ use crate::encoding::List;
 use crate::engine::{Channel, Engine};
 use crate::error::Reject;
 use crate::ids::{LinkId, MemberId};
-use crate::limits::{RANGES_MAX, TIPS_MAX};
-use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Want, frontier_digest};
+use crate::limits::{ASKED_ELSEWHERE_MS, RANGES_MAX, TIPS_MAX};
+use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Up, Want, frontier_digest};
 use crate::log::SeqRange;
 use crate::timers::Now;
 
@@ -84,9 +84,10 @@ impl<R: CryptoRng> Engine<R> {
         if frontier.space != Space::Group {
             return Err(Reject::Foreign);
         }
-        for (author, seq, _) in frontier.tips.iter() {
-            up.holds(*author, *seq);
-        }
+        // They may have learned what they lacked before.
+        up.floors.clear();
+        self.note_tips(link, &frontier.tips);
+        let Some(up) = self.up(link) else { return Ok(()) };
         if frontier.more {
             return Ok(());
         }
@@ -105,8 +106,14 @@ impl<R: CryptoRng> Engine<R> {
         if !up.heard_frontier || !up.asked.is_empty() {
             return;
         }
-        let elsewhere: BTreeSet<MemberId> =
-            self.ups().flat_map(|other| other.asked.iter().map(|(author, ..)| *author)).collect();
+        let is_recent = |other: &&Up| {
+            other.asked_at.is_some_and(|at| now.instant < at.after_ms(ASKED_ELSEWHERE_MS))
+        };
+        let elsewhere: BTreeSet<MemberId> = self
+            .ups()
+            .filter(is_recent)
+            .flat_map(|other| other.asked.iter().map(|(author, ..)| *author))
+            .collect();
         let members = self.dag.members();
         let (mut ranges, mut waits) = (Vec::new(), false);
         for (author, tip) in &up.tips {
@@ -133,6 +140,8 @@ impl<R: CryptoRng> Engine<R> {
     fn want(&mut self, now: Now, link: LinkId, ranges: Vec<SeqRange>) {
         let Some(up) = self.up(link) else { return };
         up.asked.clone_from(&ranges);
+        up.asked_at = Some(now.instant);
+        self.fetch_due = Some(now.instant.after_ms(ASKED_ELSEWHERE_MS));
         let want = Want { space: Space::Group, ranges: List::first(ranges), ids: List::default() };
         self.send(now, link, &LinkMsg::Want(want));
     }
@@ -146,6 +155,23 @@ impl<R: CryptoRng> Engine<R> {
         }
         if !core::mem::replace(&mut self.is_current, true) {
             self.sign_outbox(now);
+        }
+        if core::mem::take(&mut self.has_caught_up) {
+            for other in self.greeted() {
+                if other != link && self.up(other).is_some_and(|up| up.heard_frontier) {
+                    self.say_frontier(now, other);
+                }
+            }
+        }
+    }
+
+    /// Notes what the other end holds, of authors that are known.
+    pub(crate) fn note_tips(&mut self, link: LinkId, tips: &[Tip]) {
+        let members = self.dag.standing();
+        let Some(up) = self.up(link) else { return };
+        for (author, seq, _) in tips.iter().filter(|(author, ..)| members.members.contains(author))
+        {
+            up.holds(*author, *seq);
         }
     }
 
@@ -233,18 +259,17 @@ impl<R: CryptoRng> Engine<R> {
             answers |= asked.iter().any(|(author, from, to)| {
                 header.author == *author && (*from..=*to).contains(&header.seq)
             });
-            if let Some(up) = self.up(link) {
-                up.holds(header.author, header.seq);
-            }
+            self.note_tips(link, &[(header.author, header.seq, entry.id())]);
         }
         let is_empty = entries.entries.is_empty();
         let more = entries.more && !is_empty;
         self.take_entries(now, entries.entries.into_vec(), Some(link))?;
         if answers && !asked.is_empty() {
             self.on_answer(link, &asked, more);
-            for link in self.greeted() {
-                self.fetch(now, link);
-            }
+            self.has_caught_up |= !is_empty;
+            self.must_fetch = true;
+        } else {
+            self.fetch(now, link);
         }
         Ok(())
     }
@@ -254,15 +279,22 @@ impl<R: CryptoRng> Engine<R> {
     fn on_answer(&mut self, link: LinkId, asked: &[SeqRange], more: bool) {
         let rest: Vec<_> = asked
             .iter()
-            .filter_map(|(author, from, to)| self.log.missing(author, *from, *to).first().copied())
+            .flat_map(|(author, from, to)| self.log.missing(author, *from, *to))
             .collect();
         let Some(up) = self.up(link) else { return };
         up.asked.clear();
-        if !more {
+        up.asked_at = None;
+        // An answer that brought nothing of what was asked for would come again and again.
+        if !more || rest.iter().map(span).sum::<u64>() >= asked.iter().map(span).sum() {
             for (author, _, to) in rest {
                 let floor = up.floors.entry(author).or_insert(0);
                 *floor = (*floor).max(to.saturating_add(1));
             }
         }
     }
+}
+
+/// How many entries a range holds.
+fn span((_, from, to): &SeqRange) -> u64 {
+    u64::from(*to).saturating_sub(u64::from(*from)).saturating_add(1)
 }

@@ -63,6 +63,9 @@ impl<R: CryptoRng> Engine<R> {
         let known: Vec<_> = want.have.iter().filter(|id| self.dag.contains(id)).copied().collect();
         let theirs = self.dag.closure(&known);
         let Some(up) = self.up(link) else { return Ok(()) };
+        if !up.may_ask_ops(now.instant) {
+            return Err(Reject::Budget);
+        }
         // What they say now is the truth: an op sent on a link that broke may not have arrived.
         up.their_ops = theirs;
         self.push_ops(now, link);
@@ -76,7 +79,7 @@ impl<R: CryptoRng> Engine<R> {
         let (mut batch, mut bytes, mut more) = (Vec::new(), 0_usize, false);
         let mut sent = FixedBitSet::with_capacity(self.dag.len());
         for (at, op) in self.dag.except(&theirs) {
-            let size = op.header.len().saturating_add(op.body.len()).saturating_add(72);
+            let size = op.size();
             let full = batch.len() >= BATCH_OPS_MAX || bytes.saturating_add(size) > BATCH_BYTES;
             if full && !batch.is_empty() {
                 more = true;
@@ -96,7 +99,7 @@ impl<R: CryptoRng> Engine<R> {
 
     /// Ops came.
     pub(crate) fn on_ops(&mut self, now: Now, link: LinkId, ops: Ops) -> Result<(), Reject> {
-        let more = ops.more;
+        let (more, held) = (ops.more, self.dag.len());
         let ids: Vec<_> = ops.ops.iter().map(Op::id).collect();
         self.take_ops(now, ops.ops.into_vec(), Some(link))?;
         let theirs = self.dag.closure(&ids);
@@ -104,12 +107,12 @@ impl<R: CryptoRng> Engine<R> {
         let Some(Channel::Up(up, _)) = self.channels.get_mut(&link) else { return Ok(()) };
         up.their_ops.union_with(&theirs);
         up.lacking.retain(|id| !dag.contains(id));
-        if more || !up.lacking.is_empty() {
-            // A batch without progress would be asked for again for ever.
-            if ids.is_empty() {
-                return Err(Reject::OutOfTurn);
-            }
+        // Asking again for a batch that brought nothing would go on for ever.
+        let has_grown = dag.len() > held;
+        if has_grown && (more || !up.lacking.is_empty()) {
             self.ask_ops(now, link);
+        } else if self.up(link).is_some_and(|up| up.lacking.is_empty()) {
+            self.push_ops(now, link);
         }
         self.check_linked(now, link);
         Ok(())
@@ -219,6 +222,11 @@ impl<R: CryptoRng> Engine<R> {
     /// Signs an op of ours on top of all heads, takes it in and passes it on.
     pub(crate) fn author(&mut self, now: Now, body: &OpBody) -> Result<OpId, Reject> {
         let header = self.dag.next_header(&self.me.id, now.minutes());
+        // Our clock was ahead once: until it has caught up, nobody would take the op in, and a second
+        // one in its place would be a fork of our own chain.
+        if minutes_to_unix_ms(header.wall) > now.unix_ms.saturating_add(FUTURE_MS) {
+            return Err(Reject::Early);
+        }
         let op =
             Op::sign(header, body, |label, parts| self.me.secrets.sign_as_member(label, parts))?;
         let id = op.id();
