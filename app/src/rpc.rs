@@ -148,7 +148,7 @@ fn answer(server: &Server, id: &Value, method: &str, params: Value) {
 /// The parts of a request; none when it is not one.
 fn request_of(request: Value) -> Option<(Value, String, Value)> {
     let Value::Object(mut request) = request else { return None };
-    if request.get("jsonrpc").is_some_and(|version| version != "2.0") {
+    if request.get("jsonrpc").is_none_or(|version| version != "2.0") {
         return None;
     }
     let id = request.remove("id").unwrap_or(Value::Null);

@@ -88,6 +88,10 @@ fn from_refusal(refusal: &Refusal) -> Trouble {
         }
         Refusal::Busy => ("busy", "Too many messages wait for a first connection."),
         Refusal::NotAMember => ("not_a_member", "This device is not in the group any more."),
+        Refusal::ClockWentBack => (
+            "busy",
+            "This device's clock was ahead. Inviting works again once the clock has caught up.",
+        ),
         Refusal::NoSuchMessage => ("no_such_message", "There is no such message here."),
         Refusal::Bad(says) => {
             return Trouble::new("bad_params", format!("That cannot be done: {says}."));

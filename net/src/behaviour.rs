@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::mdns;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, StreamProtocol};
@@ -16,6 +17,10 @@ pub(crate) const LINK: StreamProtocol = StreamProtocol::new("/kith/link/1");
 /// Stream of a join.
 pub(crate) const JOIN: StreamProtocol = StreamProtocol::new("/kith/join/1");
 
+/// Connections from others: still shaking hands, in all, and with one peer.
+const PENDING_MAX: u32 = 64;
+const INCOMING_MAX: u32 = 256;
+const PER_PEER_MAX: u32 = 4;
 /// A connection without a stream is closed after this.
 const IDLE: Duration = Duration::from_secs(15);
 /// How often the local network is asked, and how long an answer holds.
@@ -25,6 +30,7 @@ const MDNS_TTL: Duration = Duration::from_secs(180);
 /// What a swarm does beside connecting.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    pub(crate) limits: connection_limits::Behaviour,
     pub(crate) streams: libp2p_stream::Behaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
 }
@@ -44,7 +50,15 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
             let mdns = with_mdns
                 .then(|| mdns::tokio::Behaviour::new(config, peer))
                 .and_then(|made| made.inspect_err(|error| tracing::warn!(%error, "no mDNS")).ok());
-            Behaviour { streams: libp2p_stream::Behaviour::new(), mdns: mdns.into() }
+            let limits = ConnectionLimits::default()
+                .with_max_pending_incoming(Some(PENDING_MAX))
+                .with_max_established_incoming(Some(INCOMING_MAX))
+                .with_max_established_per_peer(Some(PER_PEER_MAX));
+            Behaviour {
+                limits: connection_limits::Behaviour::new(limits),
+                streams: libp2p_stream::Behaviour::new(),
+                mdns: mdns.into(),
+            }
         })
         .map_err(|error| runtime(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))

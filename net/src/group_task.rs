@@ -22,8 +22,8 @@ use proto::{
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::Reader;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::address;
 use crate::behaviour::{self, Behaviour, BehaviourEvent, JOIN, LINK};
@@ -38,6 +38,10 @@ use crate::streams::{Incoming, Pumps};
 const INCOMING_MAX: usize = 64;
 /// How long the system may take to say where we listen.
 const LISTENING_MAX: Duration = Duration::from_secs(1);
+/// How long a stream may take to open.
+const OPENING_MAX: Duration = Duration::from_secs(15);
+/// A link that lived for so long is no sign of trouble when it ends.
+const STEADY: Duration = Duration::from_secs(60);
 /// First and last pause between two tries to reach a member.
 const REDIAL_FIRST: Duration = Duration::from_secs(1);
 const REDIAL_LAST: Duration = Duration::from_secs(30);
@@ -91,7 +95,10 @@ pub(crate) struct GroupTask {
     /// Peers to whom a stream of ours is open or opening.
     opening: BTreeSet<PeerId>,
     redials: BTreeMap<MemberId, Redial>,
+    up_since: BTreeMap<LinkId, (MemberId, Instant)>,
     strangers: BTreeMap<PeerId, Instant>,
+    /// How those who connected to us did.
+    paths: BTreeMap<PeerId, Path>,
     reachable: Vec<Addr>,
     links: BTreeMap<LinkId, (MemberId, Path)>,
     incoming: (mpsc::Sender<Incoming>, mpsc::Receiver<Incoming>),
@@ -129,7 +136,9 @@ impl GroupTask {
             dials: BTreeMap::new(),
             opening: BTreeSet::new(),
             redials: BTreeMap::new(),
+            up_since: BTreeMap::new(),
             strangers: BTreeMap::new(),
+            paths: BTreeMap::new(),
             reachable: Vec::new(),
             links: BTreeMap::new(),
             incoming: mpsc::channel(INCOMING_MAX),
@@ -141,10 +150,13 @@ impl GroupTask {
     pub(crate) async fn run(
         mut self,
         mut commands: mpsc::Receiver<GroupCommand>,
+        listening: oneshot::Sender<()>,
     ) -> Result<(), Error> {
         let mut links = self.accept(LINK)?;
         let mut joins = self.accept(JOIN)?;
         self.begin_listening().await?;
+        // Whoever waited may have given up.
+        listening.send(()).ok();
         loop {
             let wake = self.next_wake();
             tokio::select! {
@@ -251,9 +263,16 @@ impl GroupTask {
                 if let Some(answer) = self.dials.remove(&connection_id) {
                     answer.send(Ok(())).ok();
                 }
-                if let ConnectedPoint::Dialer { address, .. } = endpoint {
-                    self.open_stream(peer_id, address);
+                match endpoint {
+                    ConnectedPoint::Dialer { address, .. } => self.open_stream(peer_id, address),
+                    ConnectedPoint::Listener { send_back_addr, .. } => {
+                        self.paths.insert(peer_id, address::path(&send_back_addr));
+                    }
                 }
+                Ok(())
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                self.paths.remove(&peer_id);
                 Ok(())
             }
             SwarmEvent::OutgoingConnectionError { connection_id, .. } => {
@@ -263,8 +282,12 @@ impl GroupTask {
                 Ok(())
             }
             SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
+                let mut peers: BTreeMap<_, Vec<_>> = BTreeMap::new();
                 for (peer, address) in found {
-                    self.on_discovered(peer, address);
+                    peers.entry(peer).or_default().push(address);
+                }
+                for (peer, addresses) in peers {
+                    self.on_discovered(peer, addresses);
                 }
                 Ok(())
             }
@@ -272,17 +295,17 @@ impl GroupTask {
         }
     }
 
-    /// Someone runs libp2p on the local network. The smaller PeerId dials, once an hour.
-    fn on_discovered(&mut self, peer: PeerId, address: Multiaddr) {
+    /// Someone runs libp2p on the local network. The smaller PeerId dials; whoever was asked and is no
+    /// member is left alone for an hour.
+    fn on_discovered(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
         let now = Instant::now();
         if self.strangers.len() >= STRANGERS_MAX {
             self.strangers.clear();
         }
         let is_due = self.strangers.get(&peer).is_none_or(|next| *next <= now);
         if *self.swarm.local_peer_id() < peer && is_due && !self.opening.contains(&peer) {
-            self.strangers.insert(peer, now + STRANGER_PAUSE);
             let dial = DialOpts::peer_id(peer)
-                .addresses(vec![address])
+                .addresses(addresses)
                 .condition(PeerCondition::DisconnectedAndNotDialing);
             // What cannot be dialled now is announced again.
             self.swarm.dial(dial.build()).ok();
@@ -294,9 +317,11 @@ impl GroupTask {
         if !self.opening.insert(peer) {
             return;
         }
+        self.strangers.insert(peer, Instant::now() + STRANGER_PAUSE);
         let (mut control, opened) = (self.control.clone(), self.opened.0.clone());
         tokio::spawn(async move {
-            let stream = control.open_stream(peer, LINK).await.ok();
+            let stream = timeout(OPENING_MAX, control.open_stream(peer, LINK)).await;
+            let stream = stream.ok().and_then(Result::ok);
             opened.send((peer, address, stream)).await.ok();
         });
     }
@@ -329,7 +354,8 @@ impl GroupTask {
             Role::Initiator => Ends { initiator: ours, responder: theirs },
             Role::Responder => Ends { initiator: theirs, responder: ours },
         };
-        let path = dialled.as_ref().map_or(Path::Lan, address::path);
+        let accepted = self.paths.get(&peer).copied().unwrap_or(Path::Direct);
+        let path = dialled.as_ref().map_or(accepted, address::path);
         self.streams.insert(link, Open { pumps, peer, role, dialled });
         self.input(Input::Opened { link, role, purpose, ends, path }).await
     }
@@ -391,8 +417,8 @@ impl GroupTask {
                 }
             }
             Event::LinkUp(link, member, path) => {
-                self.redials.remove(&member);
                 self.links.insert(link, (member, path));
+                self.up_since.insert(link, (member, Instant::now()));
                 let met = self.streams.get(&link).and_then(|open| open.dialled.as_ref());
                 if let Some(met) = met.and_then(address::from_multiaddr) {
                     let request = RequestId(self.next_request);
@@ -402,8 +428,12 @@ impl GroupTask {
                 }
                 self.tell_links();
             }
-            Event::LinkDown(link, _) => {
+            Event::LinkDown(link, member) => {
                 self.links.remove(&link);
+                let since = self.up_since.remove(&link).map(|(_, since)| since);
+                if since.is_some_and(|since| since.elapsed() >= STEADY) {
+                    self.redials.remove(&member);
+                }
                 self.tell_links();
             }
             Event::Members => {}
@@ -451,7 +481,6 @@ impl GroupTask {
         let now = Instant::now();
         let own: BTreeSet<_> = self.swarm.listeners().filter_map(address::from_multiaddr).collect();
         let unreached: Vec<_> = self.engine.unreached().collect();
-        self.redials.retain(|member, _| unreached.iter().any(|(other, _)| other == member));
         for (member, addrs) in unreached {
             let redial =
                 self.redials.entry(member).or_insert(Redial { at: now, pause: REDIAL_FIRST });
@@ -481,14 +510,23 @@ impl GroupTask {
         let unknown =
             self.engine.unreached().any(|(member, _)| !self.redials.contains_key(&member));
         let soon = unknown.then(Instant::now);
-        let redials = self.redials.values().map(|redial| redial.at);
+        let redials = self.engine.unreached().filter_map(|(member, _)| self.redials.get(&member));
+        let redials = redials.map(|redial| redial.at);
         redials.chain(engine).chain(soon).min().unwrap_or(asleep).min(asleep)
     }
 }
 
 async fn read(reader: Reader, group: GroupId, wanted: Wanted) -> Result<Loaded, Error> {
     let read = tokio::task::spawn_blocking(move || reader.load(&group, &wanted)).await;
-    Ok(read.map_err(|ended| Error::Runtime(ended.to_string()))??)
+    match read.map_err(|ended| Error::Runtime(ended.to_string()))? {
+        Ok(loaded) => Ok(loaded),
+        // One row that cannot be read is one that someone else will have to serve.
+        Err(store::Error::Damaged(what)) => {
+            tracing::error!(what, "something stored cannot be read");
+            Ok(Loaded::default())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Listens where the person said, or everywhere. Says whether the port is the system's choice, to be

@@ -4,8 +4,9 @@
 //! link, and whoever mDNS names. The same candidate goes through all attempts, so a stream that breaks
 //! after our keys were taken costs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
@@ -29,6 +30,10 @@ use crate::node::now;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(20);
+/// Events that are kept while an attempt runs.
+const MISSED_MAX: usize = 256;
+/// Invitations for which a candidate is kept.
+const CANDIDATES_MAX: usize = 64;
 /// Bytes read at once.
 const PIECE: usize = 32 * 1024;
 
@@ -40,13 +45,47 @@ enum Outcome {
     Refused(JoinError),
 }
 
+/// Who someone would be, by invitation, while the program runs: whoever asks again after a join that
+/// broke off comes in as the same member.
+#[derive(Clone, Default)]
+pub(crate) struct Candidates(Arc<Mutex<BTreeMap<[u8; 32], Candidate>>>);
+
+impl Candidates {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Candidate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, invitation: &Invitation) {
+        let mut kept = self.lock();
+        if kept.len() >= CANDIDATES_MAX {
+            kept.clear();
+        }
+        kept.entry(invitation.join_psk())
+            .or_insert_with(|| Candidate::new(now(), &mut rand::rng()));
+    }
+
+    fn take(&self, invitation: &Invitation) -> Candidate {
+        let kept = self.lock().get(&invitation.join_psk()).cloned();
+        kept.unwrap_or_else(|| Candidate::new(now(), &mut rand::rng()))
+    }
+
+    fn keep(&self, invitation: &Invitation, candidate: Candidate) {
+        self.lock().insert(invitation.join_psk(), candidate);
+    }
+
+    /// They are in: nobody asks again.
+    fn forget(&self, invitation: &Invitation) {
+        self.lock().remove(&invitation.join_psk());
+    }
+}
+
 /// Asks what the group is for. Makes nothing pending anywhere.
 pub(crate) async fn look(
     invitation: Invitation,
     with_mdns: bool,
     within: Duration,
 ) -> Result<Offer, Error> {
-    match attempts(invitation, None, with_mdns, within).await? {
+    match attempts(invitation, None, (with_mdns, within), &Candidates::default()).await? {
         (Outcome::Offer(offer), _) => Ok(*offer),
         (Outcome::Refused(refused), _) => Err(refused.into()),
         (Outcome::Joined(_), _) => Err(Error::Unreachable),
@@ -57,11 +96,12 @@ pub(crate) async fn look(
 pub(crate) async fn join(
     invitation: Invitation,
     name: Text<PSEUDONYM_MAX>,
-    with_mdns: bool,
-    within: Duration,
+    how: (bool, Duration),
+    candidates: &Candidates,
 ) -> Result<(Joined, Vec<Change>), Error> {
-    match attempts(invitation, Some(name), with_mdns, within).await? {
+    match attempts(invitation.clone(), Some(name), how, candidates).await? {
         (Outcome::Joined(joined), met) => {
+            candidates.forget(&invitation);
             let mut changes: Vec<_> = joined.ops.iter().cloned().map(Change::Op).collect();
             changes.extend(met.map(|addr| Change::Met(joined.admitter, addr)));
             Ok((*joined, changes))
@@ -74,8 +114,8 @@ pub(crate) async fn join(
 async fn attempts(
     invitation: Invitation,
     name: Option<Text<PSEUDONYM_MAX>>,
-    with_mdns: bool,
-    within: Duration,
+    (with_mdns, within): (bool, Duration),
+    candidates: &Candidates,
 ) -> Result<(Outcome, Option<Addr>), Error> {
     let end = Instant::now() + within;
     let mut swarm = behaviour::swarm(with_mdns)?;
@@ -85,14 +125,15 @@ async fn attempts(
         swarm.listen_on(anywhere).ok();
     }
     let control = swarm.behaviour().streams.new_control();
-    let mut candidate = Candidate::new(now(), &mut rand::rng());
+    let mut missed = VecDeque::new();
+    candidates.begin(&invitation);
     let mut found: BTreeMap<PeerId, Multiaddr> = BTreeMap::new();
     let mut again = interval(AGAIN);
     loop {
         tokio::select! {
             () = sleep_until(end) => return Err(Error::Unreachable),
             _ = again.tick() => dial_all(&mut swarm, &invitation, &found),
-            event = swarm.select_next_some() => {
+            event = next_event(&mut missed, &mut swarm) => {
                 #[expect(clippy::wildcard_enum_match_arm, reason = "libp2p's event is non-exhaustive")]
                 match event {
                     SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(peers))) => {
@@ -106,7 +147,7 @@ async fn attempts(
                         };
                         let (mut newcomer, send) = Newcomer::new(
                             invitation.clone(),
-                            candidate,
+                            candidates.take(&invitation),
                             &ends,
                             &mut rand::make_rng::<StdRng>(),
                         )
@@ -114,13 +155,13 @@ async fn attempts(
                         let attempt =
                             converse(control.clone(), peer_id, (&mut newcomer, send), name.as_ref());
                         // The swarm must be driven while the streams on it are used.
-                        let outcome = drive(&mut swarm, attempt).await;
+                        let outcome = drive(&mut swarm, &mut missed, attempt).await;
+                        candidates.keep(&invitation, newcomer.into_candidate());
                         if let Some(Ok(outcome)) = outcome {
                             let met = address::from_multiaddr(endpoint.get_remote_address());
                             return Ok((outcome, met));
                         }
                         // Nobody, or someone else, may be there: the next one may do better.
-                        candidate = newcomer.into_candidate();
                         swarm.disconnect_peer_id(peer_id).ok();
                     }
                     _ => {}
@@ -131,14 +172,33 @@ async fn attempts(
 }
 
 /// Runs an attempt to its end beside the swarm that carries it.
-async fn drive<T>(swarm: &mut Swarm<Behaviour>, attempt: impl Future<Output = T>) -> Option<T> {
+///
+/// What happens meanwhile is kept: someone else on the local network is announced only once.
+async fn drive<T>(
+    swarm: &mut Swarm<Behaviour>,
+    missed: &mut VecDeque<SwarmEvent<BehaviourEvent>>,
+    attempt: impl Future<Output = T>,
+) -> Option<T> {
     let attempt = timeout(ATTEMPT, attempt);
     tokio::pin!(attempt);
     loop {
         tokio::select! {
             ended = &mut attempt => return ended.ok(),
-            _ = swarm.select_next_some() => {}
+            event = swarm.select_next_some() => {
+                missed.push_back(event);
+                missed.truncate(MISSED_MAX);
+            }
         }
+    }
+}
+
+async fn next_event(
+    missed: &mut VecDeque<SwarmEvent<BehaviourEvent>>,
+    swarm: &mut Swarm<Behaviour>,
+) -> SwarmEvent<BehaviourEvent> {
+    match missed.pop_front() {
+        Some(event) => event,
+        None => swarm.select_next_some().await,
     }
 }
 

@@ -49,6 +49,7 @@ struct Node {
     statuses: Statuses,
     groups: BTreeMap<GroupId, (mpsc::Sender<GroupCommand>, JoinHandle<()>)>,
     own: mpsc::WeakSender<NodeCommand>,
+    candidates: joining::Candidates,
 }
 
 /// Starts a task for every group, then serves commands until told to stop. Needs a runtime around it.
@@ -61,9 +62,17 @@ pub(crate) fn start(
 ) -> Result<(), Error> {
     let (own, mut joined) = mpsc::channel(WAITING_MAX);
     let groups = BTreeMap::new();
-    let mut node = Node { config, storage, hints, statuses, groups, own: own.downgrade() };
+    let candidates = joining::Candidates::default();
+    let mut node =
+        Node { config, storage, hints, statuses, groups, own: own.downgrade(), candidates };
     for member in node.storage.reader().groups()? {
-        node.start_group(member)?;
+        let group = member.group;
+        // One group that cannot start does not keep the others from it.
+        if let Err(error) = node.start_group(member) {
+            tracing::error!(%error, "a group cannot start");
+            let mut statuses = node.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            statuses.entry(group).or_default().stopped = Some(error);
+        }
     }
     tokio::spawn(async move {
         // Held here, so that joins can report as long as the node runs.
@@ -147,9 +156,9 @@ impl Node {
             Ok(checked) => checked,
             Err(error) => return drop(answer.send(Err(error))),
         };
-        let (mdns, own) = (self.config.mdns, self.own.clone());
+        let (mdns, own, candidates) = (self.config.mdns, self.own.clone(), self.candidates.clone());
         tokio::spawn(async move {
-            match joining::join(invitation, name, mdns, timeout).await {
+            match joining::join(invitation, name, (mdns, timeout), &candidates).await {
                 Ok((joined, changes)) => {
                     let Some(own) = own.upgrade() else { return };
                     own.send(NodeCommand::Joined(Box::new(joined), changes, answer)).await.ok();
@@ -164,12 +173,14 @@ impl Node {
             return Err(Error::AlreadyMember);
         }
         self.storage.add_group(me.clone(), changes).await?;
-        self.start_group(me)?;
+        let listening = self.start_group(me)?;
         self.hints.hint();
+        // So that what is asked next finds the group where it can be reached.
+        listening.await.ok();
         Ok(())
     }
 
-    fn start_group(&mut self, me: Member) -> Result<(), Error> {
+    fn start_group(&mut self, me: Member) -> Result<oneshot::Receiver<()>, Error> {
         let group = me.group;
         let remembered = self.storage.reader().remembered(&group)?;
         // A port that was named serves the first group; two groups never share one.
@@ -182,8 +193,9 @@ impl Node {
             (self.storage.clone(), self.hints.clone(), self.statuses.clone()),
         )?;
         let (statuses, hints) = (self.statuses.clone(), self.hints.clone());
+        let (started, listening) = oneshot::channel();
         let running = tokio::spawn(async move {
-            if let Err(error) = task.run(waiting).await {
+            if let Err(error) = task.run(waiting, started).await {
                 tracing::error!(%error, "a group has stopped");
                 let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
                 let status = statuses.entry(group).or_default();
@@ -194,7 +206,7 @@ impl Node {
             hints.hint();
         });
         self.groups.insert(group, (commands, running));
-        Ok(())
+        Ok(listening)
     }
 
     fn pass<T>(
@@ -204,18 +216,21 @@ impl Node {
         command: impl FnOnce(Answer<T>) -> GroupCommand,
     ) {
         let Some((commands, _)) = self.groups.get(&group) else {
-            return drop(answer.send(Err(Error::NoSuchGroup)));
+            return drop(answer.send(Err(self.why_stopped(group).unwrap_or(Error::NoSuchGroup))));
         };
         // A queue that is full or closed drops the answer; so the room is looked at first.
         match commands.try_reserve() {
             Ok(room) => room.send(command(answer)),
             Err(mpsc::error::TrySendError::Full(())) => drop(answer.send(Err(Error::Busy))),
             Err(mpsc::error::TrySendError::Closed(())) => {
-                let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-                let why = statuses.get(&group).and_then(|status| status.stopped.clone());
-                drop(answer.send(Err(why.unwrap_or(Error::Stopped))));
+                drop(answer.send(Err(self.why_stopped(group).unwrap_or(Error::Stopped))));
             }
         }
+    }
+
+    fn why_stopped(&self, group: GroupId) -> Option<Error> {
+        let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.get(&group).and_then(|status| status.stopped.clone())
     }
 
     async fn stop(&mut self) {

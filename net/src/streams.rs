@@ -7,11 +7,14 @@ use libp2p::Stream;
 use proto::LinkId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Bytes read at once.
 const PIECE: usize = 32 * 1024;
 /// Messages that may wait to be written: more means that the other end does not read.
 const WAITING_MAX: usize = 256;
+/// How long one message may take.
+const WRITING: Duration = Duration::from_secs(30);
 /// How long the end of a stream may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -51,11 +54,12 @@ impl Pumps {
                     write.write_all(&bytes).await?;
                     write.flush().await
                 };
-                if written.await.is_err() {
+                // Who does not read for so long is gone, or means no good.
+                if !matches!(timeout(WRITING, written).await, Ok(Ok(()))) {
                     return;
                 }
             }
-            tokio::time::timeout(CLOSING, write.close()).await.ok();
+            timeout(CLOSING, write.close()).await.ok();
         });
         Self { out, reading }
     }

@@ -9,6 +9,9 @@ use crate::backend::{MessageId, Trouble};
 
 /// Reads a method's parameters.
 pub(super) fn read<T: DeserializeOwned>(params: Value) -> Result<T, Trouble> {
+    if !params.is_object() {
+        return Err(bad("they are an object, by name"));
+    }
     serde_json::from_value(params).map_err(|error| bad(&error.to_string()))
 }
 

@@ -75,10 +75,10 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.author(now, &body).map_err(|reject| match reject {
-            Reject::Early => Refusal::ClockWentBack,
-            other => {
-                debug_assert_ne!(other, Reject::Early);
+        let invite = self.author(now, &body).map_err(|reject| {
+            if reject == Reject::Early {
+                Refusal::ClockWentBack
+            } else {
                 Refusal::Bad("this device may not invite right now")
             }
         })?;
