@@ -24,13 +24,14 @@ pub mod forge;
 mod memory;
 mod network;
 pub mod reference;
+pub mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::message::Body;
 use proto::{
     Candidate, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, Invitation,
-    JoinError, JoinStep, LinkId, MemberId, Newcomer, Now, Output, Purpose, RequestId,
+    JoinError, JoinStep, LinkId, MemberId, Newcomer, Now, OpId, Output, Purpose, RequestId,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -59,6 +60,8 @@ struct Person {
     name: String,
     /// How far their clock is ahead of everyone else's.
     ahead_ms: u64,
+    /// The power fails at the write after so many, before or after it is durable.
+    crash: Option<(u64, bool)>,
 }
 
 /// People, what lies between them, and what time it is.
@@ -101,6 +104,7 @@ impl World {
             outcome: None,
             name: format!("person {at}"),
             ahead_ms: 0,
+            crash: None,
         };
         Self {
             people: (0..people).map(person).collect(),
@@ -144,13 +148,11 @@ impl World {
         let mut candidate = Candidate::new(self.now(), &mut self.rng);
         let mut last = JoinError::Broken;
         for admitter in 0..self.people.len() {
-            if admitter == who || self.people[admitter].engine.is_none() {
-                continue;
-            }
             for _ in 0..20 {
-                self.begin_join(who, admitter, (invitation.clone(), candidate));
-                while self.people[who].candidate.is_none() && self.step() {}
-                candidate = self.people[who].candidate.take().expect("an attempt ends");
+                if admitter == who || self.people[admitter].engine.is_none() {
+                    break;
+                }
+                candidate = self.try_join(who, admitter, (invitation.clone(), candidate));
                 match self.people[who].outcome.take() {
                     Some(Ok(_)) => return Ok(()),
                     Some(Err(refused)) => last = refused,
@@ -160,6 +162,23 @@ impl World {
             }
         }
         Err(last)
+    }
+
+    /// One attempt; a stream on which nothing comes is given up after a while.
+    fn try_join(
+        &mut self,
+        who: usize,
+        admitter: usize,
+        with: (Invitation, Candidate),
+    ) -> Candidate {
+        const PATIENCE_MS: u64 = 20_000;
+        self.begin_join(who, admitter, with);
+        let end = self.now_ms + PATIENCE_MS;
+        while self.people[who].candidate.is_none() && self.now_ms < end && self.step() {}
+        if let Some(link) = self.people[who].joining.as_ref().map(|(link, _)| *link) {
+            self.break_stream(link);
+        }
+        self.people[who].candidate.take().expect("an attempt ends")
     }
 
     fn begin_join(&mut self, who: usize, admitter: usize, with: (Invitation, Candidate)) {
@@ -179,12 +198,86 @@ impl World {
         assert!(matches!(said, Ok(Done::Said(_) | Done::Written(_))), "{said:?}");
     }
 
+    /// Someone says something, unless the power fails before it is acknowledged.
+    pub fn try_say(&mut self, who: usize, text: &str) -> bool {
+        let say = Command::Say { text: text.to_owned(), reply_to: None };
+        self.try_command(who, say).is_some_and(|said| said.is_ok())
+    }
+
+    /// Someone makes an invitation, unless the power fails before it is durable.
+    pub fn try_invite(&mut self, who: usize) -> Option<String> {
+        let invite = Command::Invite { expires_secs: 3600, addrs: Vec::new() };
+        match self.try_command(who, invite)? {
+            Ok(Done::Invited(_, link)) => Some(link),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     /// Hands a command to someone's engine and gives its answer.
     pub fn command(&mut self, who: usize, command: Command) -> Result<Done, proto::Refusal> {
+        self.try_command(who, command).expect("every command is answered at once")
+    }
+
+    fn try_command(
+        &mut self,
+        who: usize,
+        command: Command,
+    ) -> Option<Result<Done, proto::Refusal>> {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         self.input(who, Input::Command { request, command });
-        self.people[who].done.remove(&request).expect("every command is answered at once")
+        self.people[who].done.remove(&request)
+    }
+
+    /// The power fails at someone's n-th write from now, before or after it is durable.
+    pub fn crash_at(&mut self, who: usize, nth: u64, after: bool) {
+        self.people[who].crash = Some((nth, after));
+    }
+
+    /// No power fails any more.
+    pub fn cancel_crashes(&mut self) {
+        self.people.iter_mut().for_each(|person| person.crash = None);
+    }
+
+    /// Whether someone ever was let in.
+    #[must_use]
+    pub fn is_member(&self, who: usize) -> bool {
+        self.people[who].memory.me.is_some()
+    }
+
+    /// Whether someone's device runs.
+    #[must_use]
+    pub fn is_awake(&self, who: usize) -> bool {
+        self.people[who].engine.is_some()
+    }
+
+    /// Someone's member.
+    #[must_use]
+    pub fn id_of(&self, who: usize) -> MemberId {
+        self.people[who].memory.me.as_ref().expect("a member").id
+    }
+
+    /// The ops that someone holds.
+    #[must_use]
+    pub fn ops(&self, who: usize) -> BTreeSet<OpId> {
+        let engine = self.people[who].engine.as_ref();
+        engine.map(|engine| engine.dag().ids().collect()).unwrap_or_default()
+    }
+
+    /// The entries that someone holds.
+    #[must_use]
+    pub fn entries(&self, who: usize) -> Vec<EntryId> {
+        self.people[who].memory.entries.values().map(|entry| entry.id).collect()
+    }
+
+    /// Who may read an entry, as defined, by the ops that `who` holds.
+    #[must_use]
+    pub fn readers(&self, who: usize, id: &EntryId) -> BTreeSet<MemberId> {
+        let memory = &self.people[who].memory;
+        let entry = memory.entries.values().find(|entry| entry.id == *id).expect("it is held");
+        let header = entry.entry.parse(&memory.me.as_ref().expect("a member").group).unwrap();
+        let reference = reference::Reference::new(&memory.ops, reference::Without::Nothing);
+        reference.standing(&reference.closure(&header.ops)).members
     }
 
     /// What someone's window shows, in order.
@@ -220,7 +313,7 @@ impl World {
     pub fn sleep(&mut self, who: usize) {
         self.people[who].engine = None;
         for (_, theirs, peer) in self.network.close_all(who) {
-            self.input(peer, Input::Closed { link: theirs });
+            self.on_closed(peer, theirs);
         }
     }
 
@@ -240,8 +333,8 @@ impl World {
     /// Two people cannot reach each other until [`World::heal`].
     pub fn part(&mut self, a: usize, b: usize) {
         for (ours, theirs) in self.network.part(a, b) {
-            self.input(a, Input::Closed { link: ours });
-            self.input(b, Input::Closed { link: theirs });
+            self.on_closed(a, ours);
+            self.on_closed(b, theirs);
         }
     }
 
@@ -375,11 +468,16 @@ impl World {
     fn break_stream(&mut self, link: LinkId) {
         let Some((this, (that, theirs))) = self.network.close(link) else { return };
         for (who, end) in [(this, link), (that, theirs)] {
-            if let Some((_, newcomer)) = self.people[who].joining.take_if(|(on, _)| *on == end) {
-                self.people[who].candidate = Some(newcomer.into_candidate());
-            }
-            self.input(who, Input::Closed { link: end });
+            self.on_closed(who, end);
         }
+    }
+
+    /// Someone learns that a stream is gone: their engine, or their attempt to join.
+    fn on_closed(&mut self, who: usize, link: LinkId) {
+        if let Some((_, newcomer)) = self.people[who].joining.take_if(|(on, _)| *on == link) {
+            self.people[who].candidate = Some(newcomer.into_candidate());
+        }
+        self.input(who, Input::Closed { link });
     }
 
     /// Tries to reach every member to whom no stream runs, and again a moment later.
@@ -429,7 +527,15 @@ impl World {
         engine.handle(now, input);
         while let Some(output) = self.people[who].engine.as_mut().and_then(Engine::poll_output) {
             match output {
-                Output::Persist(changes) => self.people[who].memory.commit(changes),
+                Output::Persist(changes) => {
+                    if self.is_last_write(who) {
+                        if self.people[who].crash.take().is_some_and(|(_, after)| after) {
+                            self.people[who].memory.commit(changes);
+                        }
+                        return self.sleep(who);
+                    }
+                    self.people[who].memory.commit(changes);
+                }
                 Output::Load { ticket, what } => {
                     let loaded = self.people[who].memory.load(&what);
                     let engine = self.people[who].engine.as_mut().expect("it asked");
@@ -442,6 +548,18 @@ impl World {
                 }
                 Output::Event(event) => self.on_event(who, event),
             }
+        }
+    }
+
+    /// Whether the power fails at this write.
+    fn is_last_write(&mut self, who: usize) -> bool {
+        match &mut self.people[who].crash {
+            Some((0, _)) => true,
+            Some((left, _)) => {
+                *left -= 1;
+                false
+            }
+            None => false,
         }
     }
 

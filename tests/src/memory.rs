@@ -16,7 +16,7 @@ pub(crate) struct Memory {
     /// By place in the outbox.
     pub(crate) written: BTreeMap<u64, Written>,
     pub(crate) notified: Vec<EntryId>,
-    ops: Vec<Op>,
+    pub(crate) ops: Vec<Op>,
     by_chain: BTreeMap<(MemberId, u32), Order>,
     by_id: BTreeMap<EntryId, Order>,
     rest: BTreeMap<(u8, [u8; 32]), Change>,
