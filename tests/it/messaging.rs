@@ -189,6 +189,18 @@ fn a_long_absence_is_caught_up_with_through_someone_else() {
 }
 
 #[test]
+fn words_reach_someone_over_another_when_two_cannot_meet() {
+    for seed in 0..10 {
+        let mut world = World::new(3, seed);
+        world.part(0, 2);
+        world.settle();
+        world.say(0, "pass it on");
+        world.settle();
+        assert_eq!(world.screen(2), ["pass it on"], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_seed_replays_a_whole_group() {
     let run = |seed| {
         let mut world = World::new(3, seed);

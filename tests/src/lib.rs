@@ -23,6 +23,7 @@
 pub mod forge;
 mod memory;
 mod network;
+mod newcomers;
 pub mod reference;
 pub mod scenario;
 
@@ -30,8 +31,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::message::Body;
 use proto::{
-    Candidate, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, Invitation,
-    JoinError, JoinStep, LinkId, MemberId, Newcomer, Now, OpId, Output, Purpose, RequestId,
+    Candidate, Change, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, JoinError,
+    LinkId, MemberId, Newcomer, Now, OpId, Output, Purpose, RequestId,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -140,56 +141,6 @@ impl World {
             Ok(Done::Invited(_, link)) => link,
             other => panic!("an invitation: {other:?}"),
         }
-    }
-
-    /// Someone joins with a link, through whoever is awake and answers, in turn.
-    pub fn join(&mut self, who: usize, link: &str) -> Result<(), JoinError> {
-        let invitation = Invitation::from_text(link)?;
-        let mut candidate = Candidate::new(self.now(), &mut self.rng);
-        let mut last = JoinError::Broken;
-        for admitter in 0..self.people.len() {
-            for _ in 0..20 {
-                if admitter == who || self.people[admitter].engine.is_none() {
-                    break;
-                }
-                candidate = self.try_join(who, admitter, (invitation.clone(), candidate));
-                match self.people[who].outcome.take() {
-                    Some(Ok(_)) => return Ok(()),
-                    Some(Err(refused)) => last = refused,
-                    None => continue, // The stream broke: try again.
-                }
-                break;
-            }
-        }
-        Err(last)
-    }
-
-    /// One attempt; a stream on which nothing comes is given up after a while.
-    fn try_join(
-        &mut self,
-        who: usize,
-        admitter: usize,
-        with: (Invitation, Candidate),
-    ) -> Candidate {
-        const PATIENCE_MS: u64 = 20_000;
-        self.begin_join(who, admitter, with);
-        let end = self.now_ms + PATIENCE_MS;
-        while self.people[who].candidate.is_none() && self.now_ms < end && self.step() {}
-        if let Some(link) = self.people[who].joining.as_ref().map(|(link, _)| *link) {
-            self.break_stream(link);
-        }
-        self.people[who].candidate.take().expect("an attempt ends")
-    }
-
-    fn begin_join(&mut self, who: usize, admitter: usize, with: (Invitation, Candidate)) {
-        let (ours, theirs, ends) = self.network.open(who, admitter, &self.peers());
-        let (newcomer, send) = Newcomer::new(with.0, with.1, &ends, &mut self.rng).unwrap();
-        self.people[who].joining = Some((ours, newcomer));
-        let path = proto::Path::Lan;
-        let role = proto::Role::Responder;
-        let opened = Input::Opened { link: theirs, role, purpose: Purpose::Join, ends, path };
-        self.input(admitter, opened);
-        self.transmit(ours, send);
     }
 
     /// Someone says something.
@@ -309,11 +260,16 @@ impl World {
         self.people[who].memory.notified.clone()
     }
 
-    /// The lid is closed, mid-word if need be: whatever is not durable is gone.
+    /// The lid is closed, mid-word if need be: whatever is not durable is gone. What was sent before
+    /// still arrives, and then the end of every stream.
     pub fn sleep(&mut self, who: usize) {
         self.people[who].engine = None;
-        for (_, theirs, peer) in self.network.close_all(who) {
-            self.on_closed(peer, theirs);
+        if let Some((_, newcomer)) = self.people[who].joining.take() {
+            self.people[who].candidate = Some(newcomer.into_candidate());
+        }
+        for link in self.network.links_of(who) {
+            let delay = self.delay();
+            self.network.close_at(self.now_ms + delay, link);
         }
     }
 
@@ -436,34 +392,6 @@ impl World {
         }
     }
 
-    fn on_join_bytes(&mut self, who: usize, bytes: &[u8]) {
-        let Some((link, mut newcomer)) = self.people[who].joining.take() else { return };
-        for step in newcomer.on_bytes(bytes) {
-            match step {
-                JoinStep::Send(bytes) => self.transmit(link, bytes),
-                JoinStep::Offer(_) => {
-                    let name = proto::Text::new(self.people[who].name.clone()).unwrap();
-                    let send = newcomer.agree(name).unwrap();
-                    self.transmit(link, send);
-                }
-                JoinStep::Joined(joined) => {
-                    let group = joined.member.group;
-                    self.people[who].memory.begin(joined.member, joined.ops);
-                    self.people[who].candidate = Some(newcomer.into_candidate());
-                    self.people[who].outcome = Some(Ok(group));
-                    self.break_stream(link);
-                    return self.wake(who);
-                }
-                JoinStep::Failed(error) => {
-                    self.people[who].outcome = Some(Err(error));
-                    self.people[who].candidate = Some(newcomer.into_candidate());
-                    return self.break_stream(link);
-                }
-            }
-        }
-        self.people[who].joining = Some((link, newcomer));
-    }
-
     /// Both ends of a stream learn that it is gone.
     fn break_stream(&mut self, link: LinkId) {
         let Some((this, (that, theirs))) = self.network.close(link) else { return };
@@ -528,6 +456,7 @@ impl World {
         while let Some(output) = self.people[who].engine.as_mut().and_then(Engine::poll_output) {
             match output {
                 Output::Persist(changes) => {
+                    self.assert_durable_with_their_authors(who, &changes);
                     if self.is_last_write(who) {
                         if self.people[who].crash.take().is_some_and(|(_, after)| after) {
                             self.people[who].memory.commit(changes);
@@ -548,6 +477,24 @@ impl World {
                 }
                 Output::Event(event) => self.on_event(who, event),
             }
+        }
+    }
+
+    /// Nothing is sent before it is durable: whatever arrives anywhere, its author remembers.
+    fn assert_durable_with_their_authors(&self, who: usize, changes: &[Change]) {
+        for change in changes {
+            let Change::Entry(accepted) = change else { continue };
+            let is_author = |person: &&Person| {
+                person.memory.me.as_ref().is_some_and(|me| me.id == accepted.author)
+            };
+            let author = self.people.iter().find(is_author).expect("every author is a person");
+            let is_own =
+                self.people[who].memory.me.as_ref().is_some_and(|me| me.id == accepted.author);
+            assert!(
+                is_own || author.memory.holds(&accepted.id),
+                "an entry left {} before it was durable",
+                author.name
+            );
         }
     }
 

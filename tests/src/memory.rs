@@ -65,6 +65,10 @@ impl Memory {
         self.entries.insert(accepted.order, accepted);
     }
 
+    pub(crate) fn holds(&self, id: &EntryId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
     pub(crate) fn remembered(&self) -> Vec<Change> {
         let ops = self.ops.iter().cloned().map(Change::Op);
         let written = self.written.values().cloned().map(Change::Written);

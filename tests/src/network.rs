@@ -56,13 +56,9 @@ impl Network {
         Some((this, (that, theirs)))
     }
 
-    /// Removes all streams of one person: their end, the other's, and who that is.
-    pub(crate) fn close_all(&mut self, who: usize) -> Vec<(LinkId, LinkId, usize)> {
-        let ours: Vec<_> =
-            self.ends.iter().filter(|(_, (of, _))| *of == who).map(|(link, _)| *link).collect();
-        ours.into_iter()
-            .filter_map(|link| self.close(link).map(|(_, (peer, theirs))| (link, theirs, peer)))
-            .collect()
+    /// One person's ends of all their streams.
+    pub(crate) fn links_of(&self, who: usize) -> Vec<LinkId> {
+        self.ends.iter().filter(|(_, (of, _))| *of == who).map(|(link, _)| *link).collect()
     }
 
     /// Cuts all streams between two people and lets them open no other.

@@ -18,13 +18,25 @@ pub enum Step {
     /// Someone says the n-th thing of this evening.
     Say(usize, usize),
     /// Someone in the group invites someone who is not, and who joins.
-    Join { who: usize, by: usize },
+    Join {
+        /// The newcomer.
+        who: usize,
+        /// The inviter.
+        by: usize,
+    },
     /// The lid is closed.
     Sleep(usize),
     /// The lid is opened.
     Wake(usize),
     /// The power fails at someone's n-th write from now, before or after it is durable.
-    CrashAt { who: usize, nth: u64, after: bool },
+    CrashAt {
+        /// Whose device.
+        who: usize,
+        /// How many writes go well before.
+        nth: u64,
+        /// Whether the last write is durable.
+        after: bool,
+    },
     /// Two cannot reach each other.
     Part(usize, usize),
     /// Everyone can reach everyone again.
