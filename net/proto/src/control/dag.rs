@@ -13,7 +13,7 @@ use super::membership::Standing;
 use super::{Agreement, Genesis, Invite, Op, OpBody, OpHeader};
 use crate::error::Reject;
 use crate::ids::{GroupId, MemberId, OpId};
-use crate::keys::MemberKeys;
+use crate::keys::{MemberKeys, SubkeyBody};
 use crate::limits::OP_DEPS_MAX;
 
 /// How an op fared.
@@ -140,18 +140,7 @@ impl Dag {
             Arc::new(self.standing_of(&past))
         };
         super::validity::check(self, &op, (&header, &body), &past, &before.members)?;
-        let makes = match &body {
-            OpBody::Add(add) => Some(add.keys.member_id(&self.group)),
-            OpBody::Genesis(_)
-            | OpBody::Invite(_)
-            | OpBody::InviteCancel(_)
-            | OpBody::Welcome(_)
-            | OpBody::Leave(_)
-            | OpBody::Prekey(_)
-            | OpBody::Subkey(_)
-            | OpBody::Merge
-            | OpBody::Unknown(_) => None,
-        };
+        let makes = body.newcomer().map(|(keys, _)| keys.member_id(&self.group));
         for dep in header.deps.iter() {
             self.heads.remove(dep);
         }
@@ -287,18 +276,7 @@ impl Dag {
     #[must_use]
     pub fn keys(&self, member: &MemberId) -> Option<&MemberKeys> {
         let node = self.nodes.iter().find(|node| node.makes == Some(*member))?;
-        match &node.body {
-            OpBody::Genesis(genesis) => Some(&genesis.keys),
-            OpBody::Add(add) => Some(&add.keys),
-            OpBody::Invite(_)
-            | OpBody::InviteCancel(_)
-            | OpBody::Welcome(_)
-            | OpBody::Leave(_)
-            | OpBody::Prekey(_)
-            | OpBody::Subkey(_)
-            | OpBody::Merge
-            | OpBody::Unknown(_) => None,
-        }
+        node.body.newcomer().map(|(keys, _)| keys)
     }
 
     /// The message-signing keys with this index that a member certified in a view. One, unless a
@@ -433,41 +411,22 @@ impl Dag {
         self.nodes.get(self.index_of(id)?)
     }
 
-    fn subkeys(
-        &self,
-        member: &MemberId,
-    ) -> impl Iterator<Item = (usize, &crate::keys::SubkeyBody)> {
-        self.nodes.iter().enumerate().filter_map(move |(at, node)| match &node.body {
-            OpBody::Genesis(genesis) => {
-                (node.makes == Some(*member)).then_some((at, &genesis.subkey))
-            }
-            OpBody::Add(add) => (node.makes == Some(*member)).then_some((at, &add.subkey)),
-            OpBody::Subkey(subkey) => (node.author == *member).then_some((at, subkey)),
-            OpBody::Invite(_)
-            | OpBody::InviteCancel(_)
-            | OpBody::Welcome(_)
-            | OpBody::Leave(_)
-            | OpBody::Prekey(_)
-            | OpBody::Merge
-            | OpBody::Unknown(_) => None,
-        })
+    fn subkeys(&self, member: &MemberId) -> impl Iterator<Item = (usize, &SubkeyBody)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(move |(at, node)| Some((at, node.certifies(member)?)))
     }
 }
 
 impl Node {
     /// The invitation that this op uses up.
     pub(super) fn uses(&self) -> Option<OpId> {
-        match &self.body {
-            OpBody::Add(add) => Some(add.invite),
-            OpBody::Genesis(_)
-            | OpBody::Invite(_)
-            | OpBody::InviteCancel(_)
-            | OpBody::Welcome(_)
-            | OpBody::Leave(_)
-            | OpBody::Prekey(_)
-            | OpBody::Subkey(_)
-            | OpBody::Merge
-            | OpBody::Unknown(_) => None,
-        }
+        self.body.uses()
+    }
+
+    /// The subkey that this op certifies for `member`.
+    pub(super) fn certifies(&self, member: &MemberId) -> Option<&SubkeyBody> {
+        let first = self.body.newcomer().filter(|_| self.makes == Some(*member));
+        let later = if let OpBody::Subkey(subkey) = &self.body { Some(subkey) } else { None };
+        first.map(|(_, subkey)| subkey).or_else(|| later.filter(|_| self.author == *member))
     }
 }

@@ -104,20 +104,12 @@ impl Dag {
         }
         let rank = |member: &MemberId| invite.admitters.iter().position(|other| other == member);
         self.nodes_in(set).any(|(beside, other)| {
-            let is_reason = match &other.body {
-                OpBody::InviteCancel(cancel) => Some(cancel.invite) == add.uses(),
-                OpBody::Add(used) => {
-                    Some(used.invite) == add.uses() && rank(&other.author) < rank(&add.author)
-                }
-                OpBody::Genesis(_)
-                | OpBody::Invite(_)
-                | OpBody::Welcome(_)
-                | OpBody::Leave(_)
-                | OpBody::Prekey(_)
-                | OpBody::Subkey(_)
-                | OpBody::Merge
-                | OpBody::Unknown(_) => false,
-            };
+            let is_cancelled = matches!(
+                &other.body,
+                OpBody::InviteCancel(cancel) if Some(cancel.invite) == add.uses()
+            );
+            let is_earlier = other.uses() == add.uses() && rank(&other.author) < rank(&add.author);
+            let is_reason = is_cancelled || is_earlier;
             let is_beside = !other.past.contains(at) && !add.past.contains(beside);
             is_reason && other.id != add.id && is_beside && !is_acked(&[beside])
         })
@@ -208,17 +200,9 @@ impl Dag {
         self.nodes
             .iter()
             .filter(|node| node.author == *member)
-            .filter_map(|node| match &node.body {
-                OpBody::Leave(leave) => Some(((node.header.lamport, node.id), leave.last)),
-                OpBody::Genesis(_)
-                | OpBody::Invite(_)
-                | OpBody::InviteCancel(_)
-                | OpBody::Add(_)
-                | OpBody::Welcome(_)
-                | OpBody::Prekey(_)
-                | OpBody::Subkey(_)
-                | OpBody::Merge
-                | OpBody::Unknown(_) => None,
+            .filter_map(|node| {
+                let OpBody::Leave(leave) = &node.body else { return None };
+                Some(((node.header.lamport, node.id), leave.last))
             })
             .min_by_key(|(place, _): &((u64, OpId), _)| *place)
             .and_then(|(_, last)| last)

@@ -297,6 +297,29 @@ pub enum OpBody {
 }
 
 impl OpBody {
+    /// The keys of whom it makes a member, and the subkey that comes with them.
+    #[must_use]
+    pub fn newcomer(&self) -> Option<(&MemberKeys, &SubkeyBody)> {
+        match self {
+            Self::Genesis(genesis) => Some((&genesis.keys, &genesis.subkey)),
+            Self::Add(add) => Some((&add.keys, &add.subkey)),
+            Self::Invite(_)
+            | Self::InviteCancel(_)
+            | Self::Welcome(_)
+            | Self::Leave(_)
+            | Self::Prekey(_)
+            | Self::Subkey(_)
+            | Self::Merge
+            | Self::Unknown(_) => None,
+        }
+    }
+
+    /// The invitation that it uses up.
+    #[must_use]
+    pub fn uses(&self) -> Option<OpId> {
+        if let Self::Add(add) = self { Some(add.invite) } else { None }
+    }
+
     /// Whether it can change who is a member or who has a say.
     #[must_use]
     pub(super) const fn bears_on_membership(&self) -> bool {

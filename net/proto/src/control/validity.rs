@@ -89,8 +89,9 @@ pub(super) fn check(
         OpBody::Prekey(prekey) => contributory(&prekey.x25519),
         OpBody::Subkey(subkey) => {
             contributory_ed25519(&subkey.msk)?;
-            let newest =
-                dag.nodes_in(past).filter_map(|(_, node)| node.certifies(&header.author)).max();
+            let certified =
+                dag.nodes_in(past).filter_map(|(_, node)| node.certifies(&header.author));
+            let newest = certified.map(|subkey| subkey.idx).max();
             if newest.is_none_or(|newest| subkey.idx <= newest) {
                 return Err(Reject::Op("a subkey that is not newer"));
             }
@@ -226,22 +227,6 @@ fn contributory_ed25519(public: &[u8; 32]) -> Result<(), Reject> {
 }
 
 impl super::dag::Node {
-    /// The index of the subkey that this op certifies for `member`.
-    fn certifies(&self, member: &MemberId) -> Option<u16> {
-        match &self.body {
-            OpBody::Genesis(genesis) => (self.makes == Some(*member)).then_some(genesis.subkey.idx),
-            OpBody::Add(add) => (self.makes == Some(*member)).then_some(add.subkey.idx),
-            OpBody::Subkey(subkey) => (self.author == *member).then_some(subkey.idx),
-            OpBody::Invite(_)
-            | OpBody::InviteCancel(_)
-            | OpBody::Welcome(_)
-            | OpBody::Leave(_)
-            | OpBody::Prekey(_)
-            | OpBody::Merge
-            | OpBody::Unknown(_) => None,
-        }
-    }
-
     /// Who had a part in an Add: its author, and whose invitation it used.
     fn sponsors(&self, dag: &Dag) -> [Option<MemberId>; 2] {
         let inviter = self.uses().and_then(|invite| dag.invite(&invite)).map(|(author, _)| author);
