@@ -212,3 +212,32 @@ fn a_seed_replays_a_whole_group() {
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
 }
+
+#[test]
+fn twelve_people_talk_and_come_and_go() {
+    for seed in 0..2 {
+        let mut world = World::new(12, seed);
+        world.break_percent = 1;
+        let mut said = Vec::new();
+        for n in 0..48 {
+            let who = n * 5 % 12;
+            if n % 7 == 3 {
+                world.sleep((who + 1) % 12);
+            }
+            if world.is_awake(who) {
+                said.push(format!("{n}"));
+                world.say(who, &format!("{n}"));
+            }
+            world.wait(300);
+        }
+        for who in 0..12 {
+            if !world.is_awake(who) {
+                world.wake(who);
+            }
+        }
+        world.settle();
+        let said: Vec<_> = said.iter().map(String::as_str).collect();
+        let everyone: Vec<_> = (0..12).collect();
+        assert_same_words(&world, &everyone, &said, seed);
+    }
+}

@@ -193,6 +193,7 @@ pub struct Engine<R> {
     pub(crate) invites: BTreeMap<OpId, InviteSecret>,
     pub(crate) outbox: VecDeque<Written>,
     pub(crate) reachable: Vec<Addr>,
+    pub(crate) own_card: Option<Card>,
     /// What members hold of ours was taken in during this run, so our chain can go on.
     pub(crate) is_current: bool,
     pub(crate) parked_ops: VecDeque<Op>,
@@ -253,6 +254,7 @@ impl<R: CryptoRng> Engine<R> {
             invites: BTreeMap::new(),
             outbox: VecDeque::new(),
             reachable: Vec::new(),
+            own_card: None,
             is_current: false,
             parked_ops: VecDeque::new(),
             parked_entries: VecDeque::new(),

@@ -156,11 +156,12 @@ impl<R: CryptoRng> Engine<R> {
 
     fn say_hello(&mut self, now: Now, link: LinkId) {
         let Some(member) = self.up(link).map(|up| up.member) else { return };
+        let card = self.own_card(now);
         let hello = Hello {
             v: VERSION,
             now: now.minutes(),
             caps: 0,
-            card: Card::new(&self.me, &self.reachable, now),
+            card,
             heads: List::first(self.dag.heads()),
             group: self.digest_for(&member),
             lane: [0; 32],
@@ -255,9 +256,21 @@ impl<R: CryptoRng> Engine<R> {
             return;
         }
         self.reachable = addrs;
-        let card = Card::new(&self.me, &self.reachable, now);
+        self.own_card = None;
+        let card = self.own_card(now);
         for link in self.greeted() {
             self.send(now, link, &LinkMsg::Card(card.clone()));
+        }
+    }
+
+    /// This device's card: the same one until something in it changes, for a newer one travels to
+    /// everyone; renewed in time, for addresses count for a day.
+    fn own_card(&mut self, now: Now) -> Card {
+        const RENEW_MS: u64 = 12 * 3600 * 1000;
+        let is_fresh = |card: &Card| now.unix_ms.abs_diff(card.wall) < RENEW_MS;
+        match self.own_card.take().filter(is_fresh) {
+            Some(card) => self.own_card.insert(card).clone(),
+            None => self.own_card.insert(Card::new(&self.me, &self.reachable, now)).clone(),
         }
     }
 
