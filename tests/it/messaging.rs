@@ -235,6 +235,7 @@ fn twelve_people_talk_and_come_and_go() {
                 world.wake(who);
             }
         }
+        world.break_percent = 0;
         world.settle();
         let said: Vec<_> = said.iter().map(String::as_str).collect();
         let everyone: Vec<_> = (0..12).collect();

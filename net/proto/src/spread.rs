@@ -71,8 +71,12 @@ impl<R: CryptoRng> Engine<R> {
             payload,
         };
         if self.is_current && self.outbox.is_empty() {
-            let id = self.sign(now, written, false).map_err(|_too_long| Refusal::TooLarge)?;
-            return Ok(crate::engine::Done::Said(id));
+            match self.sign(now, written.clone(), false) {
+                Ok(id) => return Ok(crate::engine::Done::Said(id)),
+                Err(Reject::TooLong) => return Err(Refusal::TooLarge),
+                // More heads than a view may name: it stays written until they are merged.
+                Err(_not_now) => {}
+            }
         }
         let local = written.local;
         self.outbox.push_back(written.clone());

@@ -110,6 +110,7 @@ impl<R: CryptoRng> Engine<R> {
                         && invite.admitters.contains(&member)
                         && invite.expires >= now.unix_minutes()
                         && self.dag.user_of(&secret.invite).is_none()
+                        && !self.dag.is_cancelled(&secret.invite)
                 })
             })
             .cloned()
