@@ -8,7 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use net::{Config, Handle, Multiaddr};
-use proto::{Command, Done, EntryId, Founding, GroupId, GroupParams, Invitation, Member, MemberId};
+use proto::{
+    Command, Done, EntryId, Founding, GroupId, GroupParams, Invitation, Member, MemberId, OpId,
+};
 use room::{Room, Said, said};
 use store::{Home, Noted, Reader, Row};
 
@@ -75,6 +77,15 @@ impl Client {
     /// `unreachable`, `no_such_group`.
     pub(crate) fn dial(&self, group: GroupId, address: Multiaddr) -> Result<(), Trouble> {
         self.open()?.handle.dial(group, address).map_err(from_net)
+    }
+
+    /// Takes an invitation back.
+    ///
+    /// # Errors
+    /// `not_yours`, `invite_used`, `no_such_group`.
+    pub(crate) fn revoke(&self, group: GroupId, invite: OpId) -> Result<(), Trouble> {
+        let cancel = Command::CancelInvite(invite);
+        self.open()?.handle.command(group, cancel).map(drop).map_err(from_net)
     }
 
     /// Notices after a cursor, oldest first.

@@ -92,6 +92,9 @@ fn from_refusal(refusal: &Refusal) -> Trouble {
             "busy",
             "This device's clock was ahead. Inviting works again once the clock has caught up.",
         ),
+        Refusal::NotYours => ("not_yours", "Only who made it may do that."),
+        Refusal::NoSuchInvite => ("bad_params", "There is no such invitation in this group."),
+        Refusal::InviteUsed => ("invite_used", "Someone came in with that invitation already."),
         Refusal::NoSuchMessage => ("no_such_message", "There is no such message here."),
         Refusal::Bad(says) => {
             return Trouble::new("bad_params", format!("That cannot be done: {says}."));

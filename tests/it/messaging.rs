@@ -201,6 +201,28 @@ fn words_reach_someone_over_another_when_two_cannot_meet() {
 }
 
 #[test]
+fn an_invitation_that_was_taken_back_lets_nobody_in() {
+    for seed in 0..10 {
+        let mut world = World::strangers(3, seed);
+        world.found(0);
+        let first = world.invite(0);
+        assert_eq!(world.join(1, &first), Ok(()), "seed {seed}");
+        let (invite, link) = world.invitation(0);
+        world.settle();
+        let cancel = proto::Command::CancelInvite(invite);
+        assert_eq!(world.command(1, cancel.clone()), Err(proto::Refusal::NotYours));
+        assert_eq!(world.command(0, cancel.clone()), Ok(proto::Done::Nothing));
+        assert_eq!(world.command(0, cancel), Ok(proto::Done::Nothing), "twice is once");
+        world.settle();
+        // Neither by the inviter nor, while they are away, by anyone else.
+        assert_eq!(world.join(2, &link), Err(proto::JoinError::Cancelled), "seed {seed}");
+        world.sleep(0);
+        assert_eq!(world.join(2, &link), Err(proto::JoinError::Cancelled), "seed {seed}");
+        assert_eq!(world.members(1).len(), 2);
+    }
+}
+
+#[test]
 fn a_seed_replays_a_whole_group() {
     let run = |seed| {
         let mut world = World::new(3, seed);

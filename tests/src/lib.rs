@@ -135,10 +135,15 @@ impl World {
         group
     }
 
-    /// Someone makes an invitation.
+    /// Someone makes an invitation: its link.
     pub fn invite(&mut self, who: usize) -> String {
+        self.invitation(who).1
+    }
+
+    /// Someone makes an invitation: its op and its link.
+    pub fn invitation(&mut self, who: usize) -> (OpId, String) {
         match self.command(who, Command::Invite { expires_secs: 3600, addrs: Vec::new() }) {
-            Ok(Done::Invited(_, link)) => link,
+            Ok(Done::Invited(invite, link)) => (invite, link),
             other => panic!("an invitation: {other:?}"),
         }
     }

@@ -38,7 +38,7 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("group.list", "the groups this profile is in", true),
     ("group.leave", "leaves a group", false),
     ("invite.create", "makes a link that lets one person in", true),
-    ("invite.revoke", "takes an invitation back", false),
+    ("invite.revoke", "takes an invitation back", true),
     ("invite.look", "what an invitation shows before agreeing", true),
     ("invite.accept", "joins with an invitation", true),
     ("member.list", "who is in a group", true),
@@ -109,6 +109,10 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
         "group.create" => create_group(server, params),
         "group.list" => list_groups(server, params),
         "invite.create" => create_invite(server, params),
+        "invite.revoke" => {
+            let revoke: params::Revoke = params::read(params)?;
+            client.revoke(revoke.group, revoke.invite).map(|()| json!({}))
+        }
         "invite.look" => look(server, params),
         "invite.accept" => accept(server, params),
         "member.list" => list_members(server, params),

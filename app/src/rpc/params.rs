@@ -1,6 +1,6 @@
 //! What each method takes. An unknown parameter, or one of a wrong type, is `bad_params`.
 
-use proto::GroupId;
+use proto::{GroupId, OpId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -69,6 +69,15 @@ pub(super) struct Invite {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Revoke {
+    #[serde(deserialize_with = "group")]
+    pub(super) group: GroupId,
+    #[serde(deserialize_with = "invite")]
+    pub(super) invite: OpId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LookAt {
     pub(super) link: String,
 }
@@ -124,6 +133,10 @@ pub(super) struct Dial {
 
 fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GroupId, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn invite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpId, D::Error> {
+    group(deserializer).map(|id| OpId(id.0))
 }
 
 fn some_group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupId>, D::Error> {

@@ -124,6 +124,8 @@ pub enum Command {
         /// Where the group can be reached now; the first four are used.
         addrs: Vec<Addr>,
     },
+    /// Take an invitation of one's own back.
+    CancelInvite(OpId),
     /// This device can be reached here now.
     Reachable(Vec<Addr>),
     /// A member was met here: worth trying first after a restart.
@@ -387,6 +389,7 @@ impl<R: CryptoRng> Engine<R> {
         match command {
             Command::Say { text, reply_to } => self.say(now, text, reply_to),
             Command::Invite { expires_secs, addrs } => self.invite(now, expires_secs, &addrs),
+            Command::CancelInvite(invite) => self.cancel_invite(now, invite),
             Command::Reachable(addrs) => {
                 self.on_reachable(now, addrs);
                 Ok(Done::Nothing)

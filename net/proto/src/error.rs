@@ -65,6 +65,15 @@ pub enum Refusal {
     /// This device's clock was set back by more than anybody would believe.
     #[error("this device's clock was ahead; it works again once the clock has caught up")]
     ClockWentBack,
+    /// Only who made it may do that.
+    #[error("only who made it may do that")]
+    NotYours,
+    /// No such invitation.
+    #[error("there is no such invitation here")]
+    NoSuchInvite,
+    /// Someone came in with it already.
+    #[error("someone came in with that invitation already")]
+    InviteUsed,
     /// The message that is replied to is not known here.
     #[error("no such message here")]
     NoSuchMessage,

@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use super::{Admitted, Commit, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue};
 use crate::address::Addr;
 use crate::change::{Change, InviteSecret};
-use crate::control::{Add, Invite, OpBody};
+use crate::control::{Add, Invite, InviteCancel, OpBody};
 use crate::encoding::List;
 use crate::engine::{Channel, Done, Engine};
 use crate::error::{Refusal, Reject};
@@ -75,13 +75,7 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.author(now, &body).map_err(|reject| {
-            if reject == Reject::Early {
-                Refusal::ClockWentBack
-            } else {
-                Refusal::Bad("this device may not invite right now")
-            }
-        })?;
+        let invite = self.author(now, &body).map_err(|reject| not_now(&reject))?;
         let secret =
             InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
         self.keep_invite(secret);
@@ -89,6 +83,22 @@ impl<R: CryptoRng> Engine<R> {
             self.send_invite_keys(now, link);
         }
         Ok(Done::Invited(invite, invitation.to_text()))
+    }
+
+    /// Takes an invitation back: nobody comes in with it any more, whoever is asked. Twice is once.
+    pub(crate) fn cancel_invite(&mut self, now: Now, invite: OpId) -> Result<Done, Refusal> {
+        let (author, _) = self.dag.invite(&invite).ok_or(Refusal::NoSuchInvite)?;
+        if author != self.me.id {
+            return Err(Refusal::NotYours);
+        }
+        if self.dag.user_of(&invite).is_some() {
+            return Err(Refusal::InviteUsed);
+        }
+        if !self.dag.is_cancelled(&invite) {
+            let body = OpBody::InviteCancel(InviteCancel { invite });
+            self.author(now, &body).map_err(|reject| not_now(&reject))?;
+        }
+        Ok(Done::Nothing)
     }
 
     fn keep_invite(&mut self, secret: InviteSecret) {
@@ -325,5 +335,14 @@ impl<R: CryptoRng> Engine<R> {
         let last = batches.len().saturating_sub(1);
         let ops = |(at, batch)| JoinMsg::Ops(JoinOps { ops: List::first(batch), more: at < last });
         batches.into_iter().enumerate().map(ops).collect()
+    }
+}
+
+/// Why an op of our own was not made.
+fn not_now(reject: &Reject) -> Refusal {
+    if *reject == Reject::Early {
+        Refusal::ClockWentBack
+    } else {
+        Refusal::Bad("this device cannot do that right now")
     }
 }
