@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Numbers are big-endian, ids are keyed hashes, `tie` is the first four bytes of the entry's id: two
-//! entries of a fork have one order. Tags 03 to 1f are taken by what later issues bring.
+//! entries of a fork have one order. Tags 03 to 1f are taken by what later versions bring.
 
 use proto::{Accepted, EntryId, GroupId, LocalId, MemberId, Notice};
 use serde::{Deserialize, Serialize};

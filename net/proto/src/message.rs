@@ -17,7 +17,7 @@ use crate::encoding::split_tag;
 use crate::error::Reject;
 use crate::limits::PAYLOAD_MAX;
 
-/// A message's content. Tags are append-only; reserved for later issues: 1 Edit, 2 `TakeBack`, 3 Noop.
+/// A message's content. Tags are append-only; reserved for later: 1 Edit, 2 `TakeBack`, 3 Noop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Words.
