@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod adversary;
 mod evenings;
 mod membership;
 mod messaging;
