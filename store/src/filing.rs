@@ -92,6 +92,7 @@ impl Filing<'_> {
         let place = Place::of(accepted);
         let filed = Filed {
             id: accepted.id,
+            place,
             local: accepted.local,
             author: accepted.author,
             wall: wall(&accepted.entry)?,
@@ -120,7 +121,7 @@ impl Filing<'_> {
     fn sign_off(&mut self, local: LocalId, place: Place) -> Result<(), Error> {
         let id = ID.named(&self.group.keys, &local.0);
         if let Some(Known::Written(nth)) = self.read(&id)? {
-            self.remove(&OUTBOX.key(&self.group.keys, &nth.to_be_bytes()))?;
+            self.remove(&OUTBOX.numbered(&self.group.keys, nth, &[]))?;
         }
         self.write(&id, &Known::Signed(place))
     }
@@ -131,12 +132,12 @@ impl Filing<'_> {
         match self.read(&id)? {
             Some(Known::Signed(_) | Known::Op) => return Ok(()),
             Some(Known::Written(nth)) if nth != written.nth => {
-                self.remove(&OUTBOX.key(keys, &nth.to_be_bytes()))?;
+                self.remove(&OUTBOX.numbered(keys, nth, &[]))?;
             }
             Some(Known::Written(_)) | None => {}
         }
         self.write(&id, &Known::Written(written.nth))?;
-        self.write(&OUTBOX.key(keys, &written.nth.to_be_bytes()), written)
+        self.write(&OUTBOX.numbered(keys, written.nth, &[]), written)
     }
 
     fn on_notice(&mut self, notice: &Notice, counters: &mut Counters<'_>) -> Result<(), Error> {

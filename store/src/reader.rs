@@ -167,18 +167,19 @@ impl Reader {
             Some(id) => Some(self.known(&group, id)?.ok_or(Error::NoSuchMessage)?),
             None => None,
         };
-        let (signed_to, written_to) = match before {
-            None => (EV.end(keys), OUTBOX.end(keys)),
-            Some(Known::Written(nth)) => (EV.end(keys), OUTBOX.key(keys, &nth.to_be_bytes())),
-            Some(Known::Signed(place)) => (place.key(keys), OUTBOX.start(keys)),
+        let (signed_before, written_to) = match before {
+            None => (None, OUTBOX.end(keys)),
+            Some(Known::Written(nth)) => (None, OUTBOX.numbered(keys, nth, &[])),
+            Some(Known::Signed(place)) => (Some(place), OUTBOX.start(keys)),
             Some(Known::Op) => return Err(Error::NoSuchMessage),
         };
         let written = self.records(keys, OUTBOX, Dir::Down).to(written_to);
         let written = written.map(|record| Ok(row_of_written(record::decode(&record?.1)?, &group)));
-        let signed = self.records(keys, EV, Dir::Down).to(signed_to);
-        let signed = signed.map(|record| Ok(row_of_entry(record::decode(&record?.1)?)));
-        let rows = written.chain(signed).take(limit.saturating_add(1));
-        let mut rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        let wanted = limit.saturating_add(1);
+        let mut rows = written.take(wanted).collect::<Result<Vec<_>, Error>>()?;
+        let signed =
+            self.newest(&group, signed_before.as_ref(), wanted.saturating_sub(rows.len()))?;
+        rows.extend(signed.into_iter().map(row_of_entry));
         let more = rows.len() > limit;
         rows.truncate(limit);
         rows.reverse();
@@ -195,7 +196,7 @@ impl Reader {
         match self.known(&group, id)? {
             Some(Known::Signed(place)) => Ok(Some(row_of_entry(self.filed(&group, &place)?))),
             Some(Known::Written(nth)) => {
-                let key = OUTBOX.key(&group.keys, &nth.to_be_bytes());
+                let key = OUTBOX.numbered(&group.keys, nth, &[]);
                 let written = self.read(&group.keys, &key)?;
                 let written = written.ok_or_else(|| Error::damaged("a written message is gone"))?;
                 Ok(Some(row_of_written(written, &group)))
@@ -271,6 +272,37 @@ impl Reader {
         filed.ok_or_else(|| Error::damaged("an entry is gone"))
     }
 
+    /// The newest entries before a place, newest first. Rows stand by lamport alone: those of one
+    /// lamport, at most a few for every member, are read together and sorted.
+    fn newest(
+        &self,
+        group: &GroupKeys,
+        before: Option<&Place>,
+        wanted: usize,
+    ) -> Result<Vec<Filed<Entry>>, Error> {
+        let keys = &group.keys;
+        let end = before.map_or_else(|| EV.end(keys), |place| place.level_end(keys));
+        let mut entries: Vec<Filed<Entry>> = Vec::new();
+        let mut sorted = 0;
+        for record in self.records(keys, EV, Dir::Down).to(end) {
+            let filed: Filed<Entry> = record::decode(&record?.1)?;
+            let level = entries.last().map(|last| last.place.lamport());
+            if level.is_some_and(|level| level != filed.place.lamport()) {
+                sort_newest_first(&mut entries, sorted);
+                sorted = entries.len();
+                if sorted >= wanted {
+                    break;
+                }
+            }
+            if before.is_none_or(|place| filed.place < *place) {
+                entries.push(filed);
+            }
+        }
+        sort_newest_first(&mut entries, sorted);
+        entries.truncate(wanted);
+        Ok(entries)
+    }
+
     fn load_range(
         &self,
         group: &GroupKeys,
@@ -318,6 +350,12 @@ impl Load {
             self.taken.insert(filed.id);
             entries.push(filed.entry);
         }
+    }
+}
+
+fn sort_newest_first(entries: &mut [Filed<Entry>], from: usize) {
+    if let Some(level) = entries.get_mut(from..) {
+        level.sort_by_key(|entry| std::cmp::Reverse(entry.place));
     }
 }
 

@@ -4,12 +4,12 @@
 //! key = | table (1) | handle (8) | rest |        value = a record (record.rs)
 //!
 //! 00 META     | 01 (1)                          schema version; the profile's handle
-//! 01 EV       | order (16) | tie (4)            an entry
+//! 01 EV       | lamport* (8) | name (12)        an entry
 //! 02 ID       | name of the id (16)             where an entry, a written message or an op is
-//! 20 SEQ      | author (16) | seq (4) | tie (4) where the author's entry is
+//! 20 SEQ      | author (16) | seq* (8) | name (4) where the author's entry is
 //! 21 OPS      | arrival (8)                     an op
 //! 22 CHAIN    | author (16)                     what is held of a chain
-//! 23 OUTBOX   | nth (8)                         a message not yet signed
+//! 23 OUTBOX   | nth* (8)                        a message not yet signed
 //! 24 CARD     | member (16)                     a card
 //! 25 INVITE   | invite (16)                     what admits
 //! 26 MET      | member (16)                     where a member was last met
@@ -17,8 +17,9 @@
 //! 28 LOCAL    | which (1)                       01 port, 02 the group was added
 //! ```
 //!
-//! Numbers are big-endian, ids are keyed hashes, `tie` is the first four bytes of the entry's id: two
-//! entries of a fork have one order. Tags 03 to 1f are taken by what later versions bring.
+//! Numbers are big-endian, ids and names are keyed hashes. A number with a star is moved by a secret
+//! distance of its group and table: its order stays, and whoever holds the disk and knows a group's
+//! words cannot find them here. Entries of one lamport are sorted when they are opened. Tags 03 to 1f are taken by what later versions bring.
 
 use proto::{Accepted, EntryId, GroupId, LocalId, MemberId, Notice};
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ use crate::seal::SpaceKeys;
 pub(crate) const META: Table = Table { tag: 0x00, rest: 1 };
 pub(crate) const EV: Table = Table { tag: 0x01, rest: 20 };
 pub(crate) const ID: Table = Table { tag: 0x02, rest: 16 };
-pub(crate) const SEQ: Table = Table { tag: 0x20, rest: 24 };
+pub(crate) const SEQ: Table = Table { tag: 0x20, rest: 28 };
 pub(crate) const OPS: Table = Table { tag: 0x21, rest: 8 };
 pub(crate) const CHAIN: Table = Table { tag: 0x22, rest: 16 };
 pub(crate) const OUTBOX: Table = Table { tag: 0x23, rest: 8 };
@@ -62,6 +63,15 @@ impl Table {
         [&[self.tag], keys.handle().as_slice(), rest].concat()
     }
 
+    /// The key of a record that stands by a number below 2^63, which does not show.
+    pub(crate) fn numbered(self, keys: &SpaceKeys, number: u64, rest: &[u8]) -> Vec<u8> {
+        self.key(keys, &[&self.moved(keys, number), rest].concat())
+    }
+
+    fn moved(self, keys: &SpaceKeys, number: u64) -> [u8; 8] {
+        number.saturating_add(keys.distance(self.tag)).to_be_bytes()
+    }
+
     /// The key of the record about `id`.
     pub(crate) fn named(self, keys: &SpaceKeys, id: &[u8; 32]) -> Vec<u8> {
         self.key(keys, &keys.name(self.tag, id))
@@ -89,7 +99,7 @@ impl Table {
 }
 
 /// Where an entry's row is; compares as entries are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
     order: [u8; 16],
     tie: [u8; 4],
@@ -103,19 +113,39 @@ impl Place {
 
     /// The key of the entry's row.
     pub(crate) fn key(&self, keys: &SpaceKeys) -> Vec<u8> {
-        EV.key(keys, &[self.order.as_slice(), &self.tie].concat())
+        let name = self.name(keys, EV);
+        EV.numbered(keys, self.lamport(), name.first_chunk::<12>().unwrap_or(&[0; 12]))
+    }
+
+    /// Greater than the key of every entry with this lamport, and of none with a greater one.
+    pub(crate) fn level_end(&self, keys: &SpaceKeys) -> Vec<u8> {
+        EV.numbered(keys, self.lamport().saturating_add(1), &[])
+    }
+
+    /// The first half of the order.
+    pub(crate) fn lamport(&self) -> u64 {
+        self.order.first_chunk().map_or(0, |lamport| u64::from_be_bytes(*lamport))
+    }
+
+    fn name(&self, keys: &SpaceKeys, table: Table) -> [u8; 16] {
+        let mut place = [0; 32];
+        let bytes = self.order.iter().chain(&self.tie);
+        place.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        keys.name(table.tag, &place)
     }
 
     /// The key under which the author's chain leads here.
     pub(crate) fn seq_key(&self, keys: &SpaceKeys, author: &MemberId, seq: u32) -> Vec<u8> {
-        [seq_start(keys, author, seq).as_slice(), &self.tie].concat()
+        let name = self.name(keys, SEQ);
+        let name = name.first_chunk::<4>().unwrap_or(&[0; 4]);
+        [seq_start(keys, author, seq).as_slice(), name].concat()
     }
 }
 
 /// Not greater than any key of the author's entries from `seq` on.
 pub(crate) fn seq_start(keys: &SpaceKeys, author: &MemberId, seq: u32) -> Vec<u8> {
     let name = keys.name(SEQ.tag, &author.0);
-    SEQ.key(keys, &[name.as_slice(), &seq.to_be_bytes()].concat())
+    SEQ.key(keys, &[name.as_slice(), &SEQ.moved(keys, u64::from(seq))].concat())
 }
 
 /// Greater than every key of the author's entries up to `seq`.
@@ -138,6 +168,7 @@ pub(crate) enum Known {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Filed<E> {
     pub(crate) id: EntryId,
+    pub(crate) place: Place,
     pub(crate) local: Option<LocalId>,
     pub(crate) author: MemberId,
     pub(crate) wall: u64,

@@ -123,6 +123,12 @@ impl SpaceKeys {
         self.names.hash(&[&[table], id]).first_chunk().copied().unwrap_or_default()
     }
 
+    /// How far the numbers in a table's keys are moved, below 2^63.
+    pub(crate) fn distance(&self, table: u8) -> u64 {
+        let digest = self.names.hash(&[&[table], b"distance"]);
+        digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> 1
+    }
+
     /// Seals at most [`ROW_MAX`] bytes as the value of the row `key`.
     pub(crate) fn seal(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
         let mut plain = pad(bytes)?;

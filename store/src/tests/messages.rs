@@ -3,6 +3,7 @@
 use proto::{Accepted, Addr, Change, InviteSecret, MemberId, Notice, OpId, Wanted};
 
 use super::bench::{Bench, card, chain, entry, member, op, signed, written};
+use crate::engine::{Dir, Engine as _, SledEngine};
 use crate::{Error, Page, Row};
 
 fn accepted(entry: &Accepted) -> Change {
@@ -115,6 +116,57 @@ fn a_timeline_is_paged_by_entry_ids_and_by_local_ids() {
     assert_eq!((first.rows.len(), first.more), (0, false));
     assert!(matches!(reader.timeline(&group, Some(&[1; 32]), 5), Err(Error::NoSuchMessage)));
     assert_eq!(reader.message(&group, &[1; 32]).unwrap(), None);
+}
+
+#[test]
+fn words_of_one_moment_keep_their_order_across_pages() {
+    let mut bench = Bench::new();
+    let group = bench.join(1, &[]);
+    let people: Vec<_> = (1..8).map(member).collect();
+    let mut entries: Vec<_> = (0..4)
+        .flat_map(|n| people.iter().map(move |who| (n, who)))
+        .map(|(n, who)| entry(who, n, 10 + u64::from(n) / 2, &format!("{n} {:?}", who.id)))
+        .collect();
+    entries.iter().rev().for_each(|entry| bench.commit(group, &[accepted(entry)]));
+    entries.sort_by_key(|entry| entry.order);
+    let wanted: Vec<_> = entries.iter().map(|entry| entry.id.0).collect();
+    for limit in 1..9 {
+        let (mut walked, mut before) = (Vec::new(), None::<[u8; 32]>);
+        loop {
+            let page = bench.reader().timeline(&group, before.as_ref(), limit).unwrap();
+            before = page.rows.first().map(|row| row.id);
+            walked.splice(0..0, page.rows.iter().map(|row| row.id));
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(walked, wanted, "pages of {limit}");
+    }
+}
+
+#[test]
+fn row_keys_tell_nothing_to_someone_who_knows_the_words() {
+    let mut bench = Bench::new();
+    let group = bench.join(1, &[]);
+    let known = entry(&member(2), 3, 77, "what another member holds too");
+    bench.commit(group, &[accepted(&known), written([5; 32], 1_795_176_000_000, "waiting")]);
+    let home = bench.close();
+    let engine = SledEngine::open(&home.path().join("store")).unwrap();
+    let rows = engine.scan(&[], &[0xff], Dir::Up, 999).unwrap();
+    assert!(rows.len() > 5);
+    let known: [&[u8]; 6] = [
+        &known.order.0[..8],
+        &known.order.0[8..],
+        &known.id.0[..4],
+        &known.author.0[..4],
+        &1_795_176_000_000_u64.to_be_bytes(),
+        &group.0[..4],
+    ];
+    for (key, _) in rows {
+        for (n, part) in known.iter().enumerate() {
+            assert!(!key.windows(part.len()).any(|window| window == *part), "{n} in {key:?}");
+        }
+    }
 }
 
 #[test]
