@@ -32,6 +32,8 @@ mod encoding;
 mod engine;
 mod error;
 mod founding;
+#[cfg(test)]
+mod hostile;
 mod ids;
 mod join;
 mod kdf;

@@ -244,7 +244,7 @@ impl<R: CryptoRng> Engine<R> {
 
     /// J2: why not, or what the group is for. Whoever used the invitation and lost the stream before
     /// they heard of it is not refused.
-    fn offer(&mut self, now: Now, invite: &OpId, again: Option<MemberId>) -> JoinMsg {
+    pub(crate) fn offer(&mut self, now: Now, invite: &OpId, again: Option<MemberId>) -> JoinMsg {
         let Some((inviter, body)) = self.dag.invite(invite) else {
             return JoinMsg::No(No::Cancelled);
         };

@@ -85,7 +85,7 @@ impl Invitation {
 
     /// Signs with the invitation's own key.
     #[must_use]
-    pub(super) fn sign(&self, parts: &[&[u8]]) -> Sig {
+    pub(crate) fn sign(&self, parts: &[&[u8]]) -> Sig {
         Sig::sign(&kdf(Label::InvSign, &[&self.seed]), Label::AddSig, parts)
     }
 
