@@ -91,12 +91,11 @@ impl Room {
             while let Some(output) = self.peers[who].poll_output() {
                 match output {
                     Output::Persist(changes) => {
-                        self.entries[who].extend(changes.into_iter().filter_map(|change| {
-                            match change {
-                                Change::Entry(accepted) => Some(accepted.entry),
-                                _ => None,
+                        for change in changes {
+                            if let Change::Entry(accepted) = change {
+                                self.entries[who].push(accepted.entry);
                             }
-                        }));
+                        }
                     }
                     Output::Load { ticket, .. } => {
                         let entries = self.entries[who].clone();
