@@ -482,8 +482,11 @@ impl GroupTask {
         let own: BTreeSet<_> = self.swarm.listeners().filter_map(address::from_multiaddr).collect();
         let unreached: Vec<_> = self.engine.unreached().collect();
         for (member, addrs) in unreached {
-            let redial =
-                self.redials.entry(member).or_insert(Redial { at: now, pause: REDIAL_FIRST });
+            let redial = self.redials.entry(member).or_insert_with(|| Redial {
+                // Two who lost each other at once would else dial each other at once, from the same ports.
+                at: now + REDIAL_FIRST.mul_f64(0.05 + 0.45 * rand::rng().random::<f64>()),
+                pause: REDIAL_FIRST,
+            });
             if redial.at > now {
                 continue;
             }
