@@ -123,6 +123,11 @@ fn two_processes_talk_and_nothing_acknowledged_is_lost_to_a_kill() {
     let again = alder.ask("invite.accept", json!({"link": link, "pseudonym": "Alder"}));
     assert_eq!(again, Err("already_member".into()));
 
+    // A cursor from the future is answered with the newest there is, and silences nothing after it.
+    let since = alder.ask("rpc.since", json!({"cursor": 1_u64 << 52})).unwrap();
+    assert!(since["cursor"].as_u64().unwrap() < 100, "{since}");
+    alder.events.clear();
+
     alder.ask("message.send", json!({"space": group, "text": "hello, Wren"})).unwrap();
     wren.until("the first word came", |wren| wren.texts(&group) == ["hello, Wren"]);
     wren.ask("message.send", json!({"space": group, "text": "hello, Alder"})).unwrap();

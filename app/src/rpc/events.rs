@@ -45,34 +45,48 @@ impl Server {
             *last = None;
             return Ok(());
         }
-        let from = match *last {
+        let mut cursor = match *last {
             Some(last) => last,
             None => self.client.cursors()?.1,
         };
-        *last = Some(self.say_after(from)?);
-        Ok(())
+        let said = self.say_after(&mut cursor);
+        *last = Some(cursor);
+        said
     }
 
-    /// Says everything after a cursor, whoever heard it before; gives the newest cursor.
-    pub(super) fn replay(&self, cursor: u64) -> Result<u64, Trouble> {
+    /// Says everything after a cursor, whoever heard it before; gives the newest cursor. One from the
+    /// future is none of ours: nothing comes after it, and the stream goes on where it was.
+    pub(super) fn replay(&self, mut cursor: u64) -> Result<u64, Trouble> {
         let mut last = self.events.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = self.client.cursors()?.0;
-        let said = self.say_after(cursor)?.max(latest);
-        *last = Some(said.max(last.unwrap_or(0)));
-        Ok(said)
+        self.say_after(&mut cursor)?;
+        let newest = cursor.min(self.client.cursors()?.0);
+        *last = Some(newest.max(last.unwrap_or(0)));
+        Ok(newest)
     }
 
-    fn say_after(&self, mut cursor: u64) -> Result<u64, Trouble> {
+    /// Says what comes after a cursor, and moves it along.
+    ///
+    /// What ended is not said again, and what is damaged never can be; both are passed over. For any
+    /// other trouble, a lock say, the stream stops before the notice and goes on from there.
+    fn say_after(&self, cursor: &mut u64) -> Result<(), Trouble> {
         loop {
-            let noted = self.client.notices(cursor, BATCH)?;
-            let Some(newest) = noted.last().map(|noted| noted.cursor) else { return Ok(cursor) };
-            for noted in noted {
-                // What ended meanwhile is not said again.
-                if let Ok(Some(params)) = self.params_of(&noted) {
-                    self.out.say(&json!({"jsonrpc": "2.0", "method": "event", "params": params}));
-                }
+            let noted = self.client.notices(*cursor, BATCH)?;
+            if noted.is_empty() {
+                return Ok(());
             }
-            cursor = newest;
+            for noted in noted {
+                match self.params_of(&noted) {
+                    Ok(Some(params)) => {
+                        let event = json!({"jsonrpc": "2.0", "method": "event", "params": params});
+                        self.out.say(&event);
+                    }
+                    Ok(None) => {}
+                    Err(trouble) if matches!(trouble.name, "no_such_message" | "store_damaged") => {
+                    }
+                    Err(trouble) => return Err(trouble),
+                }
+                *cursor = noted.cursor;
+            }
         }
     }
 

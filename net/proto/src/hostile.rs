@@ -244,21 +244,18 @@ fn only_who_made_an_invitation_hands_out_its_key() {
 }
 
 #[test]
-fn a_used_invitation_gives_nothing_to_who_left_nor_to_who_only_knows_their_keys() {
+fn a_used_invitation_gives_nothing_to_who_left() {
     let mut room = Room::new(2);
     let founder = &mut room.peers[0];
     let secrets = MemberSecrets::generate(&mut ChaCha12Rng::seed_from_u64(77));
     let Ok(Done::Invited(invite, link)) = founder.invite(at(0), 3600, &[]) else { panic!() };
     let signed = add(founder, &secrets, invite, &link);
-    founder.author(at(0), &OpBody::Add(Box::new(signed.clone()))).unwrap();
+    founder.author(at(0), &OpBody::Add(Box::new(signed))).unwrap();
     let member = secrets.public().member_id(&founder.me.group);
     let is_offered = |founder: &mut Peer| {
         !matches!(founder.offer(at(0), &invite, Some(member)), crate::join::JoinMsg::No(_))
     };
     assert!(is_offered(founder), "whose stream broke comes in at the next try");
-    let forged = Add { join_sig: signed.self_sig, ..signed };
-    let inv_pk = founder.dag.invite(&invite).unwrap().1.inv_pk;
-    assert!(forged.verify(&founder.me.group, &inv_pk).is_err());
     // They leave: from now on the link is dead for them too.
     let ops: Vec<_> = founder.dag.except(&Default::default()).map(|(_, op)| op.clone()).collect();
     let (group, name) = (founder.me.group, Text::new("x").unwrap());

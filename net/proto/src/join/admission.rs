@@ -346,3 +346,67 @@ fn not_now(reject: &Reject) -> Refusal {
         Refusal::Bad("this device cannot do that right now")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha12Rng;
+    use rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::engine::Output;
+    use crate::founding::Founding;
+    use crate::keys::{MemberSecrets, Sig};
+
+    /// What a newcomer with these secrets shows; the signatures are as given.
+    fn keys(secrets: &MemberSecrets, join_sig: Sig, self_sig: Sig) -> Keys {
+        let (prekey, subkey) = (secrets.first_prekey(0), secrets.first_subkey());
+        Keys { nonce: [1; 32], keys: secrets.public(), prekey, subkey, join_sig, self_sig }
+    }
+
+    #[test]
+    fn ops_go_to_nobody_who_cannot_sign_also_when_the_invitation_was_used_with_these_keys() {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let founding = Founding {
+            name: "Tuesday".into(),
+            reason: "Company.".into(),
+            pseudonym: "Wren".into(),
+            ..Founding::default()
+        };
+        let now = Now { unix_ms: 1_795_176_000_000, ..Now::default() };
+        let (me, genesis) = founding.begin(now, &mut rng).unwrap();
+        let rng_of_wren = ChaCha12Rng::seed_from_u64(2);
+        let mut wren = Engine::new(me, rng_of_wren, [Change::Op(genesis)]).unwrap();
+        let Ok(Done::Invited(invite, link)) = wren.invite(now, 3600, &[]) else { panic!() };
+        let secrets = MemberSecrets::generate(&mut rng);
+        let unsigned = keys(
+            &secrets,
+            Sig::sign(&[9; 32], Label::AddSig, &[]),
+            Sig::sign(&[9; 32], Label::AddSig, &[]),
+        );
+        let digest = keys_digest(&unsigned.keys, &unsigned.prekey, &unsigned.subkey);
+        let parts: [&[u8]; 3] = [&wren.me.group.0, &invite.0, &digest];
+        let join_sig = Invitation::from_text(&link).unwrap().sign(&parts);
+        let self_sig = secrets.sign_as_member(Label::AddSig, &parts);
+        let sends = |wren: &mut Engine<ChaCha12Rng>, keys: Keys| {
+            while wren.poll_output().is_some() {}
+            let hand = |role, seed| Handshake::invited(role, &[1; 32], b"", [seed; 32]).unwrap();
+            let (mut i, mut r) = (hand(Role::Initiator, 1), hand(Role::Responder, 2));
+            r.read(&i.write().unwrap()).unwrap();
+            i.read(&r.write().unwrap()).unwrap();
+            let mut session = r.finish().unwrap();
+            let admitted = wren.admit(now, LinkId(1), &mut session, (invite, keys));
+            let sent = std::iter::from_fn(|| wren.poll_output())
+                .any(|output| matches!(output, Output::Transmit { .. }));
+            (admitted.is_ok(), sent)
+        };
+        // Before it was used, after it was used with these very keys, and signed for real.
+        assert_eq!(sends(&mut wren, unsigned.clone()), (false, false));
+        assert_eq!(wren.dag.members().len(), 1);
+        assert_eq!(sends(&mut wren, keys(&secrets, join_sig, self_sig)), (true, true));
+        assert_eq!(wren.dag.members().len(), 2);
+        assert_eq!(sends(&mut wren, unsigned), (false, false));
+        assert_eq!(sends(&mut wren, keys(&secrets, self_sig, self_sig)), (false, false));
+        assert_eq!(sends(&mut wren, keys(&secrets, join_sig, self_sig)), (true, true));
+        assert_eq!(wren.dag.members().len(), 2, "the same member, once");
+    }
+}
