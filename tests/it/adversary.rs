@@ -33,7 +33,9 @@ fn step(engine: &mut Member, now: Now, input: Input) -> Did {
             Output::Close(link) => did.closed.push(link),
             Output::Event(Event::Done { done, .. }) => did.done.push(done),
             Output::Event(Event::LinkUp(..)) => did.linked = true,
-            Output::Event(Event::Refused { .. } | Event::LinkDown(..) | Event::Members) => {}
+            Output::Event(
+                Event::Refused { .. } | Event::LinkDown(..) | Event::Members | Event::Held,
+            ) => {}
         }
     }
     did

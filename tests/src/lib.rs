@@ -37,7 +37,7 @@ use proto::{
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-use memory::Memory;
+use memory::{Memory, shown};
 use network::{Arrival, Network};
 
 /// 2026-11-20, noon, UTC.
@@ -236,20 +236,40 @@ impl World {
         reference.standing(&reference.closure(&header.ops)).members
     }
 
-    /// What someone's window shows, in order.
+    /// What someone's window shows, in order. What was taken back is shown as "(gone)".
     #[must_use]
     pub fn screen(&self, who: usize) -> Vec<String> {
-        let words = |payload: &[u8]| match Body::decode(payload) {
-            Ok(Body::Text(text)) => text.text.to_string(),
-            Ok(Body::Unknown(_)) | Err(_) => "(unknown)".to_owned(),
-        };
         let memory = &self.people[who].memory;
-        let signed = memory.entries.values().filter_map(|entry| entry.entry.body.as_ref());
+        let signed = memory.entries.values().filter(|entry| entry.is_shown);
+        let words = signed.map(|entry| memory.words(entry).unwrap_or_else(|| "(gone)".to_owned()));
         let written = memory.written.values().map(|written| &written.payload);
-        signed
-            .map(|body| words(&body.payload))
-            .chain(written.map(|payload| words(payload)))
+        let is_shown = |payload: &[u8]| Body::decode(payload).is_ok_and(|body| body.is_shown());
+        words
+            .chain(written.filter(|payload| is_shown(payload)).map(|payload| shown(payload)))
             .collect()
+    }
+
+    /// What someone's engine holds in memory, in numbers, while their device is awake.
+    #[must_use]
+    pub fn tally(&self, who: usize) -> Option<proto::Tally> {
+        self.people[who].engine.as_ref().map(Engine::tally)
+    }
+
+    /// The ids of what someone's window shows and is signed, in order.
+    #[must_use]
+    pub fn messages(&self, who: usize) -> Vec<EntryId> {
+        let memory = &self.people[who].memory;
+        memory.entries.values().filter(|entry| entry.is_shown).map(|entry| entry.id).collect()
+    }
+
+    /// The messages that someone's window marks: their device said two things at once.
+    #[must_use]
+    pub fn marked(&self, who: usize) -> Vec<String> {
+        let memory = &self.people[who].memory;
+        let is_marked =
+            |entry: &&proto::Accepted| memory.forks.contains_key(&(entry.author, entry.seq));
+        let marked = memory.entries.values().filter(is_marked);
+        marked.filter_map(|entry| memory.words(entry)).collect()
     }
 
     /// Whom someone believes to be in the group.
@@ -523,7 +543,7 @@ impl World {
             Event::Refused { request, refusal } => {
                 self.people[who].done.insert(request, Err(refusal));
             }
-            Event::LinkUp(..) | Event::LinkDown(..) | Event::Members => {}
+            Event::LinkUp(..) | Event::LinkDown(..) | Event::Members | Event::Held => {}
         }
     }
 

@@ -2,23 +2,31 @@
 
 use std::collections::BTreeMap;
 
+use proto::message::Body;
 use proto::{
-    Accepted, Change, EntryId, Loaded, LocalId, Member, MemberId, Notice, Op, Order, Wanted,
-    Written,
+    Accepted, Change, EntryId, Fork, Gone, Instead, Loaded, LocalId, Member, MemberId, Notice, Op,
+    Order, Wanted, Written,
 };
 
+/// An entry's place in what is shown; its id tells two under one number apart.
+type Place = (Order, EntryId);
+
 /// Everything durable of one member.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Memory {
     pub(crate) me: Option<Member>,
-    /// By place in what is shown.
-    pub(crate) entries: BTreeMap<Order, Accepted>,
+    pub(crate) entries: BTreeMap<Place, Accepted>,
     /// By place in the outbox.
     pub(crate) written: BTreeMap<u64, Written>,
     pub(crate) notified: Vec<EntryId>,
     pub(crate) ops: Vec<Op>,
-    by_chain: BTreeMap<(MemberId, u32), Order>,
-    by_id: BTreeMap<EntryId, Order>,
+    pub(crate) forks: BTreeMap<(MemberId, u32), Fork>,
+    by_chain: BTreeMap<(MemberId, u32, EntryId), Place>,
+    by_id: BTreeMap<EntryId, Place>,
+    /// Which entry a local id became.
+    signed: BTreeMap<LocalId, EntryId>,
+    gone: BTreeMap<EntryId, Gone>,
+    instead: BTreeMap<EntryId, Instead>,
     rest: BTreeMap<(u8, [u8; 32]), Change>,
 }
 
@@ -36,56 +44,124 @@ impl Memory {
                 Change::Written(written) => {
                     self.written.insert(written.nth, written);
                 }
+                Change::Unwritten(local) => {
+                    self.written.retain(|_, written| written.local != local);
+                }
                 Change::Notice(Notice::Entry(id)) => self.notified.push(id),
                 Change::Notice(Notice::Written(LocalId(id))) => self.notified.push(EntryId(id)),
                 Change::Notice(_) => {}
-                Change::Chain(ref chain) => {
-                    self.rest.insert((0, chain.author.0), change);
+                Change::Fork(fork) => {
+                    self.forks.insert((fork.author, fork.seq), fork);
                 }
-                Change::Card(ref card) => {
-                    self.rest.insert((1, card.member.0), change);
+                Change::Gone(gone) => self.end(gone),
+                Change::Instead(instead) => {
+                    let old = self.instead.get(&instead.of).map(|old| old.seq);
+                    if old.is_none_or(|old| old == u32::MAX || instead.seq > old) {
+                        self.instead.insert(instead.of, instead);
+                    }
                 }
-                Change::Invite(ref secret) => {
-                    self.rest.insert((2, secret.invite.0), change);
+                Change::Displaced(id) => {
+                    let place = self.by_id.remove(&id).expect("what is displaced was held");
+                    let accepted = self.entries.remove(&place).expect("it was filed");
+                    self.by_chain.remove(&(accepted.author, accepted.seq, id));
+                    self.notified.retain(|notified| *notified != id);
                 }
-                Change::Met(member, _) => {
-                    self.rest.insert((3, member.0), change);
-                }
+                Change::Chain(ref chain) => self.keep(0, chain.author.0, change),
+                Change::Card(ref card) => self.keep(1, card.member.0, change),
+                Change::Invite(ref secret) => self.keep(2, secret.invite.0, change),
+                Change::Met(member, _) => self.keep(3, member.0, change),
+                Change::Held(member, _) => self.keep(4, member.0, change),
+                Change::Arrival(arrival) => self.keep(5, arrival.member.0, change),
             }
         }
     }
 
-    fn file(&mut self, accepted: Accepted) {
+    fn keep(&mut self, table: u8, key: [u8; 32], change: Change) {
+        self.rest.insert((table, key), change);
+    }
+
+    fn file(&mut self, mut accepted: Accepted) {
         if let Some(local) = accepted.local {
             self.written.retain(|_, written| written.local != local);
+            self.signed.insert(local, accepted.id);
         }
-        let twice = self.by_chain.insert((accepted.author, accepted.seq), accepted.order);
-        assert_eq!(twice, None, "an engine hands out an entry once, and no number twice");
-        self.by_id.insert(accepted.id, accepted.order);
-        self.entries.insert(accepted.order, accepted);
+        let (id, place) = (accepted.id, (accepted.order, accepted.id));
+        if self.gone.remove(&id).is_some_and(|gone| gone.author == accepted.author) {
+            accepted.entry.body = None;
+        }
+        let twice = self.by_chain.insert((accepted.author, accepted.seq, id), place);
+        assert_eq!(twice, None, "an engine hands out an entry once");
+        self.by_id.insert(id, place);
+        self.entries.insert(place, accepted);
+    }
+
+    fn end(&mut self, gone: Gone) {
+        let held = self.by_id.get(&gone.id).and_then(|place| self.entries.get_mut(place));
+        match held {
+            Some(held) if held.author == gone.author => held.entry.body = None,
+            Some(_) => {}
+            None => {
+                self.gone.insert(gone.id, gone);
+            }
+        }
     }
 
     pub(crate) fn holds(&self, id: &EntryId) -> bool {
         self.by_id.contains_key(id)
     }
 
+    /// What is shown of a message: its words, those of its newest edit, or nothing any more.
+    pub(crate) fn words(&self, accepted: &Accepted) -> Option<String> {
+        let edit = self.instead.get(&accepted.id).filter(|edit| edit.author == accepted.author);
+        let edited = edit.and_then(|edit| {
+            let (by, local) = (EntryId(edit.by), LocalId(edit.by));
+            let signed = self.by_id.get(self.signed.get(&local).unwrap_or(&by));
+            let written = self.written.values().find(|written| written.local == local);
+            let payload = match signed.and_then(|place| self.entries.get(place)) {
+                Some(entry) => entry.entry.body.as_ref().map(|body| &body.payload),
+                None => written.map(|written| &written.payload),
+            };
+            match Body::decode(payload?) {
+                Ok(Body::Edit(edit)) => Some(edit.text.to_string()),
+                other => panic!("an edit: {other:?}"),
+            }
+        });
+        let first = accepted.entry.body.as_ref().map(|body| shown(&body.payload));
+        edited.or(first)
+    }
+
     pub(crate) fn remembered(&self) -> Vec<Change> {
         let ops = self.ops.iter().cloned().map(Change::Op);
         let written = self.written.values().cloned().map(Change::Written);
-        ops.chain(self.rest.values().cloned()).chain(written).collect()
+        let forks = self.forks.values().cloned().map(Change::Fork);
+        let gone = self.gone.values().copied().map(Change::Gone);
+        ops.chain(self.rest.values().cloned()).chain(written).chain(forks).chain(gone).collect()
     }
 
     pub(crate) fn load(&self, wanted: &Wanted) -> Loaded {
-        let Wanted::Entries { ranges, ids, entries_max, bytes_max } = wanted;
+        let (ranges, ids, entries_max, bytes_max) = match wanted {
+            Wanted::Entries { ranges, ids, entries_max, bytes_max } => {
+                (ranges, ids, *entries_max, *bytes_max)
+            }
+            Wanted::Held(ids) => {
+                let held = ids.iter().filter(|id| self.holds(id)).copied().collect();
+                return Loaded { held, ..Loaded::default() };
+            }
+            Wanted::Versions(id) => {
+                return Loaded { entries: self.versions(id), ..Loaded::default() };
+            }
+        };
+        let (first, last) = (EntryId([0; 32]), EntryId([255; 32]));
         let in_ranges = ranges.iter().flat_map(|(author, from, to)| {
-            self.by_chain.range((*author, *from)..=(*author, *to)).rev().map(|(_, order)| order)
+            let range = (*author, *from, first)..=(*author, *to, last);
+            self.by_chain.range(range).rev().map(|(_, place)| place)
         });
         let by_id = ids.iter().filter_map(|id| self.by_id.get(id));
         let mut loaded = Loaded::default();
         let mut bytes = 0;
-        for accepted in in_ranges.chain(by_id).filter_map(|order| self.entries.get(order)) {
+        for accepted in in_ranges.chain(by_id).filter_map(|place| self.entries.get(place)) {
             bytes += accepted.entry.size();
-            let is_full = loaded.entries.len() == *entries_max || bytes > *bytes_max;
+            let is_full = loaded.entries.len() == entries_max || bytes > bytes_max;
             if is_full && !loaded.entries.is_empty() {
                 loaded.more = true;
                 break;
@@ -93,5 +169,25 @@ impl Memory {
             loaded.entries.push(accepted.entry.clone());
         }
         loaded
+    }
+
+    fn versions(&self, id: &EntryId) -> Vec<proto::Entry> {
+        let edit = self
+            .instead
+            .get(id)
+            .map(|edit| *self.signed.get(&LocalId(edit.by)).unwrap_or(&EntryId(edit.by)));
+        let places = [Some(*id), edit].into_iter().flatten();
+        let entries = places.filter_map(|id| self.entries.get(self.by_id.get(&id)?));
+        entries.map(|accepted| accepted.entry.clone()).collect()
+    }
+}
+
+/// The words of a payload.
+pub(crate) fn shown(payload: &[u8]) -> String {
+    match Body::decode(payload) {
+        Ok(Body::Text(text)) => text.text.to_string(),
+        Ok(Body::Edit(edit)) => format!("(edit) {}", edit.text.to_string()),
+        Ok(Body::TakeBack(_) | Body::Noop(_)) => "(nothing)".to_owned(),
+        Ok(Body::Unknown(_)) | Err(_) => "(unknown)".to_owned(),
     }
 }

@@ -31,6 +31,24 @@ pub enum Change {
     Invite(InviteSecret),
     /// Where a member was last met. Replaces the one before.
     Met(MemberId, Addr),
+    /// What stands under one number of an author's chain, when it is more than one entry or does not
+    /// fit what it follows. Replaces the one before.
+    Fork(Fork),
+    /// The body of this entry is to be gone: erased if it is held, else not kept when it comes.
+    Gone(Gone),
+    /// What is shown in place of a message's first words. Replaces the one before, if its `seq` is
+    /// greater.
+    Instead(Instead),
+    /// A written message was taken back before it was signed: nothing of it stays.
+    Unwritten(LocalId),
+    /// An entry is not kept any more: its author said too many things under one number, and this is
+    /// the one with the greatest id.
+    Displaced(EntryId),
+    /// Up to where a member holds this device's own chain without a gap, as they said. Replaces the one
+    /// before.
+    Held(MemberId, u32),
+    /// Someone who came lately. Replaces the one before.
+    Arrival(Arrival),
     /// Something that a person may want to hear of. Gets the next cursor; not replayed.
     Notice(Notice),
 }
@@ -50,6 +68,8 @@ pub struct Accepted {
     pub first_seen_ms: u64,
     /// The local id it was known by before it was signed; an own entry may have one.
     pub local: Option<LocalId>,
+    /// Whether it is a message of its own. Edits and take-backs are none.
+    pub is_shown: bool,
     /// The entry.
     pub entry: Entry,
 }
@@ -61,14 +81,77 @@ pub struct ChainState {
     pub author: MemberId,
     /// Sequence number of the newest entry held.
     pub seq: u32,
-    /// Its id.
+    /// Its id; the smallest, if several stand there.
     pub id: EntryId,
+    /// The entry before it.
+    pub prev: EntryId,
     /// Its lamport.
     pub lamport: u64,
     /// The view it names.
     pub ops: Vec<OpId>,
     /// Which entries are held: ascending ranges, ends included, that do not touch.
     pub held: Vec<(u32, u32)>,
+}
+
+/// One of several entries under one number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Its id.
+    pub id: EntryId,
+    /// The entry before it.
+    pub prev: EntryId,
+    /// Its lamport.
+    pub lamport: u64,
+    /// The view it names.
+    pub ops: Vec<OpId>,
+}
+
+/// A number of an author's chain that is to be marked where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// Whose chain.
+    pub author: MemberId,
+    /// The number.
+    pub seq: u32,
+    /// What stands there, by ascending id: 2 to 4, or one that breaks a rule of the chain.
+    pub branches: Vec<Branch>,
+}
+
+/// An entry whose body is to be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Who said so: counts only for an entry of the same author.
+    pub author: MemberId,
+    /// Where the entry stands in the author's chain.
+    pub seq: u32,
+    /// Its id.
+    pub id: EntryId,
+    /// Whether it is a message of its own, or an edit of one.
+    pub is_shown: bool,
+}
+
+/// An edit, or one that is written and not yet signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instead {
+    /// The message.
+    pub of: EntryId,
+    /// Who edited: counts only for a message of the same author.
+    pub author: MemberId,
+    /// Where the edit stands in the author's chain; [`u32::MAX`] while it is not signed.
+    pub seq: u32,
+    /// The edit's id, local while it is not signed.
+    pub by: [u8; 32],
+}
+
+/// Someone who is not counted in yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Who.
+    pub member: MemberId,
+    /// When this device first saw them, in milliseconds since 1970.
+    pub first_seen_ms: u64,
+    /// The person here does not want to count them in without being asked.
+    pub is_objected: bool,
 }
 
 /// A message written while nobody was linked.
@@ -131,6 +214,8 @@ pub enum Notice {
     InviteUsed(OpId, MemberId),
     /// Catch-up with a member has ended.
     Complete(MemberId),
+    /// A message was edited or taken back; by its id, local while it is not signed.
+    Changed([u8; 32]),
 }
 
 /// What the engine wants to read.
@@ -147,6 +232,10 @@ pub enum Wanted {
         /// Stop before more bytes than this, but give at least one entry.
         bytes_max: usize,
     },
+    /// Which of these entries are held.
+    Held(Vec<EntryId>),
+    /// A message, and its newest edit if it has one that is signed.
+    Versions(EntryId),
 }
 
 /// What was read.
@@ -154,6 +243,8 @@ pub enum Wanted {
 pub struct Loaded {
     /// The entries, in the order in which they were wanted; those not held are left out.
     pub entries: Vec<Entry>,
+    /// Those that are held, of [`Wanted::Held`].
+    pub held: Vec<EntryId>,
     /// A bound stopped it before the end.
     pub more: bool,
 }
@@ -166,8 +257,14 @@ impl Change {
             Self::Op(_) | Self::Chain(_) | Self::Written(_) | Self::Card(_) | Self::Invite(_) => {
                 true
             }
-            Self::Met(..) => true,
-            Self::Entry(_) | Self::Notice(_) => false,
+            Self::Met(..) | Self::Fork(_) | Self::Gone(_) | Self::Held(..) | Self::Arrival(_) => {
+                true
+            }
+            Self::Entry(_)
+            | Self::Instead(_)
+            | Self::Unwritten(_)
+            | Self::Displaced(_)
+            | Self::Notice(_) => false,
         }
     }
 }

@@ -9,165 +9,50 @@
 //! `Transmit` behind it leaves, so a crash neither uses a sequence number twice nor loses a word
 //! that was acknowledged. Groups share nothing.
 
+mod surface;
+
+pub use surface::{Command, Done, Event, Input, Output, Purpose, Which};
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_core::CryptoRng;
 
 use crate::address::{Addr, Card};
-use crate::change::{Change, InviteSecret, Loaded, Notice, Path, Wanted, Written};
-use crate::control::{Dag, Op};
+use crate::change::{Arrival, Change, Gone, InviteSecret, Notice, Path, Written};
+use crate::clock::Clock;
+use crate::control::Dag;
 use crate::error::{Refusal, Reject};
-use crate::ids::{EntryId, LinkId, LocalId, MemberId, OpId, RequestId, Ticket};
+use crate::ids::{EntryId, LinkId, MemberId, OpId, RequestId};
 use crate::join::Admission;
 use crate::keys::Member;
-use crate::limits::{BATCH_BYTES, BATCH_ENTRIES_MAX, LINKS_MAX, PARKED_BYTES_MAX, PARKED_MAX};
+use crate::limits::{COMPARE_JITTER_MS, COMPARE_MS, LINKS_MAX};
 use crate::link::frame::Deframer;
 use crate::link::{Ends, Opening, Pairs, Up};
-use crate::log::{Entry, Log, SeqRange};
+use crate::log::{Budgets, Log};
+use crate::mesh::Mesh;
 use crate::noise::Role;
+use crate::parking::Parking;
+use crate::reading::Readings;
 use crate::timers::{Instant, Now};
 
-/// What a stream is for: its libp2p protocol name.
+/// What an engine holds in memory beside what every member must, and what it turned away: all of it is
+/// bounded whatever others send (docs/protocol.md, "Limits").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// `/kith/link/1`: two members.
-    Link,
-    /// `/kith/join/1`: a newcomer, and whoever lets them in.
-    Join,
-}
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Input {
-    /// A person, or the program for them, wants something.
-    Command {
-        /// Comes back with the answer.
-        request: RequestId,
-        /// What is wanted.
-        command: Command,
-    },
-    /// A stream was opened by us or accepted.
-    Opened {
-        /// Its number, never used before in this run.
-        link: LinkId,
-        /// Who opened it.
-        role: Role,
-        /// What for.
-        purpose: Purpose,
-        /// The PeerIds of its two ends, as the transport authenticated them.
-        ends: Ends,
-        /// How it runs.
-        path: Path,
-    },
-    /// Bytes came, in pieces of any size. The remote controls them.
-    Received {
-        /// On which stream.
-        link: LinkId,
-        /// The bytes.
-        bytes: Vec<u8>,
-    },
-    /// A stream ended, whoever closed it.
-    Closed {
-        /// Which.
-        link: LinkId,
-    },
-    /// What was asked for with [`Output::Load`].
-    Loaded {
-        /// The ticket it was asked with.
-        ticket: Ticket,
-        /// What was read.
-        loaded: Loaded,
-    },
-    /// The time of [`Engine::poll_timeout`] has come.
-    Tick,
-}
-
-/// What is to be done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Make these durable, all or none, before the next output.
-    Persist(Vec<Change>),
-    /// Read this and come back with [`Input::Loaded`].
-    Load {
-        /// To be given back.
-        ticket: Ticket,
-        /// What to read.
-        what: Wanted,
-    },
-    /// Send these bytes.
-    Transmit {
-        /// On which stream.
-        to: LinkId,
-        /// The bytes.
-        bytes: Vec<u8>,
-    },
-    /// Close a stream, once everything before was sent.
-    Close(LinkId),
-    /// Tell whoever listens.
-    Event(Event),
-}
-
-/// What a person, or the program for them, wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Say something to the group.
-    Say {
-        /// 1 to 65,536 bytes of UTF-8.
-        text: String,
-        /// The message that is answered.
-        reply_to: Option<EntryId>,
-    },
-    /// Make an invitation for one person.
-    Invite {
-        /// How long it holds, in seconds.
-        expires_secs: u64,
-        /// Where the group can be reached now; the first four are used.
-        addrs: Vec<Addr>,
-    },
-    /// Take an invitation of one's own back.
-    CancelInvite(OpId),
-    /// This device can be reached here now.
-    Reachable(Vec<Addr>),
-    /// A member was met here: worth trying first after a restart.
-    Met(MemberId, Addr),
-}
-
-/// What came of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Done {
-    /// Said: durable and signed.
-    Said(EntryId),
-    /// Written: durable, and to be signed at the first link.
-    Written(LocalId),
-    /// An invitation's op and its link, a secret that lets one person in.
-    Invited(OpId, String),
-    /// Nothing more to say of it.
-    Nothing,
-}
-
-/// What the program may want to know. The store is the truth; these are hints.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A command was carried out.
-    Done {
-        /// Its number.
-        request: RequestId,
-        /// What came of it.
-        done: Done,
-    },
-    /// A command was declined; nothing has changed.
-    Refused {
-        /// Its number.
-        request: RequestId,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// A link to a member is up.
-    LinkUp(LinkId, MemberId, Path),
-    /// A link to a member that was up is down.
-    LinkDown(LinkId, MemberId),
-    /// Who is in the group, or how they are reached, has changed.
-    Members,
+pub struct Tally {
+    /// Streams closed because of what came over them. Members who follow the protocol cause none.
+    pub rejects: u64,
+    /// Ops and entries that wait for others, or for their time.
+    pub parked: usize,
+    /// What is being read.
+    pub readings: usize,
+    /// Entries that are to come without their bodies.
+    pub gone: usize,
+    /// Places of chains that are marked.
+    pub marks: usize,
+    /// Streams.
+    pub channels: usize,
+    /// Own messages that are not signed yet.
+    pub outbox: usize,
 }
 
 /// A stream, as far as it has come.
@@ -198,22 +83,37 @@ pub struct Engine<R> {
     pub(crate) own_card: Option<Card>,
     /// What members hold of ours was taken in during this run, so our chain can go on.
     pub(crate) is_current: bool,
-    pub(crate) parked_ops: VecDeque<Op>,
-    pub(crate) parked_entries: VecDeque<Entry>,
-    pub(crate) parked_bytes: usize,
-    is_unparking: bool,
+    pub(crate) parking: Parking,
+    pub(crate) budgets: Budgets,
+    pub(crate) mesh: Mesh,
+    pub(crate) clock: Clock,
+    /// Entries that are to come without their bodies.
+    pub(crate) gone: BTreeMap<EntryId, Gone>,
+    /// Those who are not counted in yet.
+    pub(crate) arrivals: BTreeMap<MemberId, Arrival>,
+    /// Up to where others hold our own chain, and of whom that is not durable yet.
+    pub(crate) held: BTreeMap<MemberId, u32>,
+    pub(crate) held_unsaved: BTreeSet<MemberId>,
+    /// Authors who are to hear that their entries were taken in.
+    pub(crate) acks: BTreeSet<MemberId>,
     /// What was asked for somewhere may have to be asked for elsewhere.
     pub(crate) must_fetch: bool,
-    /// A gap was filled: the others may lack what filled it.
-    pub(crate) has_caught_up: bool,
+    /// Links over which gaps are being filled: when that ends, the others may lack what filled them.
+    pub(crate) filling: BTreeSet<LinkId>,
+    /// It has ended.
+    pub(crate) must_tell: bool,
     pub(crate) merge_due: Option<Instant>,
-    pub(crate) unpark_due: Option<Instant>,
     pub(crate) fetch_due: Option<Instant>,
+    pub(crate) acks_due: Option<Instant>,
+    pub(crate) held_due: Option<Instant>,
+    compare_due: Option<Instant>,
     /// Joins begun in the second that started then.
     pub(crate) joins: (Instant, u32),
-    /// Who gets what is being read, and what they asked for.
-    loads: BTreeMap<Ticket, (LinkId, Vec<SeqRange>)>,
-    next_ticket: u64,
+    pub(crate) readings: Readings,
+    /// This device is no member, and nobody is to be told of it any more.
+    is_out: bool,
+    /// Streams that were closed because of what came over them.
+    rejects: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -236,7 +136,14 @@ impl<R: CryptoRng> Engine<R> {
                 | Change::Card(_)
                 | Change::Invite(_)
                 | Change::Met(..)
+                | Change::Fork(_)
+                | Change::Gone(_)
+                | Change::Held(..)
+                | Change::Arrival(_)
                 | Change::Entry(_)
+                | Change::Instead(_)
+                | Change::Unwritten(_)
+                | Change::Displaced(_)
                 | Change::Notice(_) => rest.push(change),
             }
         }
@@ -258,21 +165,34 @@ impl<R: CryptoRng> Engine<R> {
             reachable: Vec::new(),
             own_card: None,
             is_current: false,
-            parked_ops: VecDeque::new(),
-            parked_entries: VecDeque::new(),
-            parked_bytes: 0,
-            is_unparking: false,
+            parking: Parking::default(),
+            budgets: Budgets::default(),
+            mesh: Mesh::default(),
+            clock: Clock::default(),
+            gone: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            held: BTreeMap::new(),
+            held_unsaved: BTreeSet::new(),
+            acks: BTreeSet::new(),
             must_fetch: false,
-            has_caught_up: false,
+            filling: BTreeSet::new(),
+            must_tell: false,
             merge_due: None,
-            unpark_due: None,
             fetch_due: None,
+            acks_due: None,
+            held_due: None,
+            compare_due: None,
             joins: (Instant(0), 0),
-            loads: BTreeMap::new(),
-            next_ticket: 0,
+            readings: Readings::default(),
+            is_out: false,
+            rejects: 0,
             outputs: VecDeque::new(),
         };
         rest.into_iter().for_each(|change| engine.restore(change));
+        let log = &engine.log;
+        engine.gone.retain(|_, gone| {
+            !log.holds(&gone.author, gone.seq) || log.is_forked(&gone.author, gone.seq)
+        });
         engine.on_members_changed();
         Ok(engine)
     }
@@ -281,11 +201,11 @@ impl<R: CryptoRng> Engine<R> {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Command { request, command } => {
-                let event = match self.on_command(now, command) {
-                    Ok(done) => Event::Done { request, done },
-                    Err(refusal) => Event::Refused { request, refusal },
-                };
-                self.event(event);
+                match self.on_command(now, request, command) {
+                    Ok(Some(done)) => self.event(Event::Done { request, done }),
+                    Ok(None) => {} // Answered when what it needs was read.
+                    Err(refusal) => self.event(Event::Refused { request, refusal }),
+                }
             }
             Input::Opened { link, role, purpose, ends, path } => {
                 if self.channels.len() >= LINKS_MAX {
@@ -302,18 +222,19 @@ impl<R: CryptoRng> Engine<R> {
                 }
             }
             Input::Closed { link } => self.drop_channel(link),
-            Input::Loaded { ticket, loaded } => {
-                if let Some((link, ranges)) = self.loads.remove(&ticket) {
-                    self.on_loaded(now, link, ranges, loaded);
-                }
-            }
+            Input::Loaded { ticket, loaded } => self.on_loaded(now, ticket, loaded),
             Input::Tick => self.on_tick(now),
         }
+        self.is_out = !self.dag.members().contains(&self.me.id) && !self.is_leaving(now);
+        self.compare_due.get_or_insert_with(|| compare_at(now, &mut self.rng));
         // What was asked for on a link that is gone, or that is slow, is asked for elsewhere.
         if core::mem::take(&mut self.must_fetch) {
             for link in self.greeted() {
                 self.fetch(now, link);
             }
+        }
+        if core::mem::take(&mut self.must_tell) {
+            self.tell_frontier(now);
         }
     }
 
@@ -326,7 +247,15 @@ impl<R: CryptoRng> Engine<R> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let channels = self.channels.values().filter_map(Self::channel_timeout);
-        channels.chain(self.merge_due).chain(self.unpark_due).chain(self.fetch_due).min()
+        let own = [
+            self.merge_due,
+            self.parking.due(),
+            self.fetch_due,
+            self.acks_due,
+            self.held_due,
+            self.compare_due,
+        ];
+        channels.chain(own.into_iter().flatten()).min()
     }
 
     /// The control DAG, to read.
@@ -341,14 +270,36 @@ impl<R: CryptoRng> Engine<R> {
         &self.me
     }
 
-    /// Members to whom no link is up, and where they may be: where they were met last, then what
-    /// their card says.
+    /// What is held in memory, in numbers.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        Tally {
+            rejects: self.rejects,
+            parked: self.parking.len(),
+            readings: self.readings.len(),
+            gone: self.gone.len(),
+            marks: self.log.marks(),
+            channels: self.channels.len(),
+            outbox: self.outbox.len(),
+        }
+    }
+
+    /// Up to where each member is known to hold this device's own chain: evidence that they sent, and
+    /// never a guess.
+    #[must_use]
+    pub const fn held_by(&self) -> &BTreeMap<MemberId, u32> {
+        &self.held
+    }
+
+    /// Members to whom a link is wanted and none is up, and where they may be: where they were met last,
+    /// then what their card says. Nobody, once this device is in the group no more and told the others.
     pub fn unreached(&self) -> impl Iterator<Item = (MemberId, Vec<Addr>)> {
         let linked: Vec<_> = self.ups().map(|up| up.member).collect();
         let members: Vec<_> = self.dag.members().iter().copied().collect();
         members
             .into_iter()
             .filter(move |member| *member != self.me.id && !linked.contains(member))
+            .filter(|member| !self.is_out && self.mesh.wants(member))
             .map(|member| {
                 let card = self.cards.get(&member).map_or(&[][..], |card| &card.addrs);
                 let mut addrs: Vec<_> =
@@ -378,27 +329,55 @@ impl<R: CryptoRng> Engine<R> {
             Change::Met(member, addr) => {
                 self.met.insert(member, addr);
             }
-            Change::Op(_) | Change::Entry(_) | Change::Notice(_) => {}
+            Change::Fork(fork) => self.log.restore_fork(fork),
+            Change::Gone(gone) => {
+                self.gone.insert(gone.id, gone);
+            }
+            Change::Held(member, seq) => {
+                self.held.insert(member, seq);
+            }
+            Change::Arrival(arrival) => {
+                self.arrivals.insert(arrival.member, arrival);
+            }
+            Change::Op(_)
+            | Change::Entry(_)
+            | Change::Instead(_)
+            | Change::Unwritten(_)
+            | Change::Displaced(_)
+            | Change::Notice(_) => {}
         }
     }
 
-    fn on_command(&mut self, now: Now, command: Command) -> Result<Done, Refusal> {
+    /// None: answered when what it needs was read.
+    fn on_command(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        command: Command,
+    ) -> Result<Option<Done>, Refusal> {
         if !self.dag.members().contains(&self.me.id) {
             return Err(Refusal::NotAMember);
         }
         match command {
-            Command::Say { text, reply_to } => self.say(now, text, reply_to),
-            Command::Invite { expires_secs, addrs } => self.invite(now, expires_secs, &addrs),
-            Command::CancelInvite(invite) => self.cancel_invite(now, invite),
+            Command::Say { text, reply_to } => self.say(now, text, reply_to).map(Some),
+            Command::Edit { message, text } => self.edit(request, message, text),
+            Command::TakeBack(message) => self.take_back(request, message),
+            Command::Invite { expires_secs, addrs } => {
+                self.invite(now, expires_secs, &addrs).map(Some)
+            }
+            Command::CancelInvite(invite) => self.cancel_invite(now, invite).map(Some),
+            Command::Welcome(member) => self.welcome(now, member).map(Some),
+            Command::Object(member) => self.object(now, member).map(Some),
+            Command::Leave => self.leave(now).map(Some),
             Command::Reachable(addrs) => {
                 self.on_reachable(now, addrs);
-                Ok(Done::Nothing)
+                Ok(Some(Done::Nothing))
             }
             Command::Met(member, addr) => {
                 if self.met.insert(member, addr.clone()).as_ref() != Some(&addr) {
                     self.persist(vec![Change::Met(member, addr)]);
                 }
-                Ok(Done::Nothing)
+                Ok(Some(Done::Nothing))
             }
         }
     }
@@ -412,12 +391,25 @@ impl<R: CryptoRng> Engine<R> {
             self.merge_due = None;
             self.merge(now);
         }
-        if self.unpark_due.is_some_and(|due| due <= now.instant) {
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now.instant);
+        if is_due(self.parking.due()) {
             self.unpark(now);
         }
-        if self.fetch_due.is_some_and(|due| due <= now.instant) {
+        if is_due(self.fetch_due) {
             self.fetch_due = None;
             self.must_fetch = true;
+        }
+        if is_due(self.acks_due) {
+            self.send_acks(now);
+        }
+        if is_due(self.held_due) {
+            self.save_evidence();
+        }
+        if is_due(self.compare_due) {
+            self.compare_due = None;
+            self.compare_frontiers(now);
+            self.renew_mesh();
+            self.welcome_those_due(now);
         }
         if self.is_current {
             self.sign_outbox(now);
@@ -425,7 +417,8 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// A remote's fault: the stream is closed in silence, nothing else happens.
-    fn on_reject(&mut self, link: LinkId, _reject: Reject) {
+    pub(crate) fn on_reject(&mut self, link: LinkId, _reject: Reject) {
+        self.rejects = self.rejects.saturating_add(1);
         self.close(link);
     }
 
@@ -436,15 +429,14 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     fn drop_channel(&mut self, link: LinkId) {
-        self.loads.retain(|_, (of, _)| *of != link);
-        let channel = self.channels.remove(&link);
-        self.must_fetch |= matches!(&channel, Some(Channel::Up(up, _)) if !up.asked.is_empty());
-        match channel {
-            Some(Channel::Up(up, _)) if up.linked => {
-                self.persist(vec![Change::Notice(Notice::LinkDown(up.member, up.path))]);
-                self.event(Event::LinkDown(link, up.member));
-            }
-            Some(Channel::Up(..) | Channel::Opening { .. } | Channel::Joining(..)) | None => {}
+        self.readings.forget(link);
+        let Some(Channel::Up(up, _)) = self.channels.remove(&link) else { return };
+        self.must_fetch |= up.is_asking();
+        self.must_tell |= self.filling.remove(&link);
+        self.clock.forget(&up.member);
+        if up.linked {
+            self.persist(vec![Change::Notice(Notice::LinkDown(up.member, up.path))]);
+            self.event(Event::LinkDown(link, up.member));
         }
     }
 
@@ -464,17 +456,8 @@ impl<R: CryptoRng> Engine<R> {
         self.outputs.push_back(Output::Event(event));
     }
 
-    pub(crate) fn load(&mut self, link: LinkId, ranges: Vec<SeqRange>, ids: Vec<EntryId>) {
-        let what = Wanted::Entries {
-            ranges: ranges.clone(),
-            ids,
-            entries_max: BATCH_ENTRIES_MAX,
-            bytes_max: BATCH_BYTES,
-        };
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket = self.next_ticket.saturating_add(1);
-        self.loads.insert(ticket, (link, ranges));
-        self.outputs.push_back(Output::Load { ticket, what });
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
     }
 
     /// The admitted links.
@@ -518,75 +501,26 @@ impl<R: CryptoRng> Engine<R> {
         if members.len() == 1 {
             self.is_current = true;
         }
+        self.refresh_mesh();
     }
 
-    /// Keeps an op or entry that cannot be judged yet; what waits longest goes first when full.
-    pub(crate) fn park(&mut self, now: Now, parked: Parked) {
-        const RETRY_MS: u64 = 60_000;
-        let is_known = match &parked {
-            Parked::Op(op) => self.parked_ops.contains(op),
-            Parked::Entry(entry) => self.parked_entries.contains(entry),
-        };
-        if is_known {
-            return;
-        }
-        self.parked_bytes = self.parked_bytes.saturating_add(parked.size());
-        match parked {
-            Parked::Op(op) => self.parked_ops.push_back(op),
-            Parked::Entry(entry) => self.parked_entries.push_back(entry),
-        }
-        while self.parked_bytes > PARKED_BYTES_MAX
-            || self.parked_ops.len().saturating_add(self.parked_entries.len()) > PARKED_MAX
-        {
-            let oldest = if self.parked_ops.len() > self.parked_entries.len() {
-                self.parked_ops.pop_front().map(Parked::Op)
-            } else {
-                self.parked_entries.pop_front().map(Parked::Entry)
-            };
-            let Some(oldest) = oldest else { break };
-            self.parked_bytes = self.parked_bytes.saturating_sub(oldest.size());
-        }
-        let retry = now.instant.after_ms(RETRY_MS);
-        self.unpark_due.get_or_insert(retry);
+    fn refresh_mesh(&mut self) {
+        let linked: BTreeSet<_> = self.ups().map(|up| up.member).collect();
+        let mut others = self.dag.members().clone();
+        others.remove(&self.me.id);
+        self.mesh.refresh(&others, &linked, &mut self.rng);
     }
 
-    /// Tries everything that waits once more. What turns out invalid was the fault of someone whose
-    /// link is long gone: it is dropped.
-    pub(crate) fn unpark(&mut self, now: Now) {
-        if core::mem::replace(&mut self.is_unparking, true) {
-            return;
-        }
-        self.unpark_due = None;
-        loop {
-            let held = self.dag.len();
-            let ops: Vec<_> = self.parked_ops.drain(..).collect();
-            self.parked_bytes = self.parked_entries.iter().map(Entry::size).sum();
-            self.take_ops(now, ops, None).unwrap_or_default();
-            if self.dag.len() == held {
-                break;
-            }
-        }
-        let entries: Vec<_> = self.parked_entries.drain(..).collect();
-        self.parked_bytes = self.parked_ops.iter().map(Op::size).sum();
-        self.take_entries(now, entries, None).unwrap_or_default();
-        self.is_unparking = false;
+    /// In a large group, who cannot be reached gives way to someone else.
+    fn renew_mesh(&mut self) {
+        let linked: BTreeSet<_> = self.ups().map(|up| up.member).collect();
+        self.mesh.drop_unreached(&linked);
+        self.refresh_mesh();
     }
 }
 
-/// Something that cannot be judged yet.
-#[derive(Debug)]
-pub(crate) enum Parked {
-    /// Lacks ops below it, or is ahead of our clock.
-    Op(Op),
-    /// Lacks ops of its view, or is ahead of our clock.
-    Entry(Entry),
-}
-
-impl Parked {
-    fn size(&self) -> usize {
-        match self {
-            Self::Op(op) => op.size(),
-            Self::Entry(entry) => entry.size(),
-        }
-    }
+/// When to compare frontiers the next time: a minute from now, give or take twenty seconds.
+fn compare_at(now: Now, rng: &mut impl CryptoRng) -> Instant {
+    let jitter = rng.next_u64().checked_rem(2 * COMPARE_JITTER_MS).unwrap_or(0);
+    now.instant.after_ms(COMPARE_MS.saturating_sub(COMPARE_JITTER_MS).saturating_add(jitter))
 }

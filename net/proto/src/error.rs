@@ -65,6 +65,15 @@ pub enum Refusal {
     /// This device's clock was set back by more than anybody would believe.
     #[error("this device's clock was ahead; it works again once the clock has caught up")]
     ClockWentBack,
+    /// This device's clock and those of most others differ by more than five minutes.
+    #[error("this device's clock is not right: it differs from those of the others")]
+    ClockIsOff,
+    /// Has to wait for a first connection in this run.
+    #[error("this needs a connection to someone in the group first")]
+    NotYet,
+    /// Whom one let in oneself, who is no member, or who was counted in.
+    #[error("this person cannot be counted in by you")]
+    NotToWelcome,
     /// Only who made it may do that.
     #[error("only who made it may do that")]
     NotYours,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng as _;
 
-use crate::change::{Change, InviteSecret, Loaded, Path};
+use crate::change::{Change, InviteSecret, Loaded, Path, Wanted};
 use crate::control::{Add, Leave, OpBody};
 use crate::encoding::{List, Text};
 use crate::engine::{Command, Done, Engine, Event, Input, Output, Purpose};
@@ -97,9 +97,8 @@ impl Room {
                             }
                         }
                     }
-                    Output::Load { ticket, .. } => {
-                        let entries = self.entries[who].clone();
-                        let loaded = Loaded { entries, more: false };
+                    Output::Load { ticket, what } => {
+                        let loaded = self.load(who, &what);
                         inputs.push_back((who, Input::Loaded { ticket, loaded }));
                     }
                     Output::Transmit { to, bytes } => {
@@ -120,6 +119,33 @@ impl Room {
             }
         }
         done
+    }
+
+    fn load(&self, who: usize, what: &Wanted) -> Loaded {
+        let all = self.entries[who].iter().cloned();
+        match what {
+            Wanted::Entries { ranges, ids, .. } => {
+                let is_wanted = |entry: &Entry| {
+                    let header = entry.read_header().unwrap();
+                    ids.contains(&entry.id())
+                        || ranges.iter().any(|(author, from, to)| {
+                            *author == header.author && (*from..=*to).contains(&header.seq)
+                        })
+                };
+                Loaded {
+                    entries: all.filter(is_wanted).collect::<Vec<_>>().into_iter().rev().collect(),
+                    ..Loaded::default()
+                }
+            }
+            Wanted::Held(ids) => {
+                let held = all.map(|entry| entry.id()).filter(|id| ids.contains(id)).collect();
+                Loaded { held, ..Loaded::default() }
+            }
+            Wanted::Versions(id) => Loaded {
+                entries: all.filter(|entry| entry.id() == *id).collect(),
+                ..Loaded::default()
+            },
+        }
     }
 
     /// Makes someone send this over a link, whatever their engine thinks of it.

@@ -27,6 +27,7 @@
 
 mod address;
 mod change;
+mod clock;
 mod control;
 mod encoding;
 mod engine;
@@ -35,6 +36,7 @@ mod founding;
 #[cfg(test)]
 mod hostile;
 mod ids;
+mod intake;
 mod join;
 mod kdf;
 mod keys;
@@ -42,22 +44,28 @@ pub mod limits;
 mod link;
 mod links;
 mod log;
+mod mesh;
 pub mod message;
 mod noise;
+mod parking;
+mod parting;
+mod reading;
 mod spread;
 mod sync;
 mod timers;
+mod writing;
 
 pub use address::{Addr, Card};
 pub use change::{
-    Accepted, ChainState, Change, InviteSecret, Loaded, Notice, Path, Wanted, Written,
+    Accepted, Arrival, Branch, ChainState, Change, Fork, Gone, Instead, InviteSecret, Loaded,
+    Notice, Path, Wanted, Written,
 };
 pub use control::{
     Add, Agreement, Dag, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
     Standing, Taken, Welcome,
 };
 pub use encoding::{Bytes, List, Text, decode, encode};
-pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose};
+pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose, Tally, Which};
 pub use error::{JoinError, Refusal, Reject};
 pub use founding::Founding;
 pub use ids::{EntryId, GroupId, LinkId, LocalId, MemberId, NotAnId, OpId, RequestId, Ticket};
@@ -65,6 +73,6 @@ pub use join::{Candidate, Invitation, JoinStep, Joined, Newcomer, No, Offer};
 pub use kdf::Label;
 pub use keys::{Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody, keys_digest};
 pub use link::Ends;
-pub use log::{Ends as EntryEnds, Entry, EntryBody, EntryHeader, Order, SeqRange};
+pub use log::{Ends as EntryEnds, Entry, EntryBody, EntryHeader, Order, Own, SeqRange, Versions};
 pub use noise::Role;
 pub use timers::{Instant, Now, minutes_to_unix_ms};

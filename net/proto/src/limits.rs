@@ -28,6 +28,8 @@ pub const ENTRY_HEADER_MAX: usize = 1536;
 pub const ENTRY_DEPS_MAX: usize = 8;
 /// A text that a person writes, in bytes of UTF-8.
 pub const TEXT_MAX: usize = 65_536;
+/// Entries that one message is made of: its first words, and every edit of them.
+pub const VERSIONS_MAX: usize = 16;
 /// A payload with its padding.
 pub const PAYLOAD_MAX: usize = 72 * 1024 + 1024;
 
@@ -84,6 +86,10 @@ pub const FUTURE_MS: u64 = 10 * 60 * 1000;
 pub const PARKED_MAX: usize = 1000;
 /// Bytes of ops and entries that wait.
 pub const PARKED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What waits of one author whose signature holds, and what waits of one link besides.
+pub const PARKED_EACH_MAX: usize = 64;
+/// How long anything waits, in milliseconds: seven days.
+pub const PARKED_MS: u64 = 7 * 24 * 3600 * 1000;
 /// A handshake, of a link or a join, must end within this.
 pub const HANDSHAKE_MS: u64 = 10_000;
 /// From a newcomer's first message to their keys: reading the agreement takes time.
@@ -104,6 +110,38 @@ pub const ASKED_MS: u64 = 20_000;
 pub const ASKED_ELSEWHERE_MS: u64 = 1_500;
 /// Requests for ops that one link may make in a second.
 pub const OPS_WANTS_PER_SECOND: u32 = 40;
+/// Entries that one author may have under one number.
+pub const BRANCHES_MAX: usize = 4;
+/// Numbers of one author's chain under which there may be several.
+pub const FORKS_MAX: usize = 64;
+/// Entries of one author whose bodies are known to be gone before they came.
+pub const GONE_MAX: usize = 1024;
+/// Entries of one author that are taken in at once, and bytes of them; beyond, the author's entries come
+/// after everyone else's.
+pub const BURST_ENTRIES: u64 = 2000;
+/// See [`BURST_ENTRIES`].
+pub const BURST_BYTES: u64 = 8 * 1024 * 1024;
+/// By how much both are refilled in an hour.
+pub const HOURLY_ENTRIES: u64 = 600;
+/// See [`HOURLY_ENTRIES`].
+pub const HOURLY_BYTES: u64 = 16 * 1024 * 1024;
+/// How often members compare what they hold while something is missing, in milliseconds, and by how
+/// much that varies in either direction.
+pub const COMPARE_MS: u64 = 60_000;
+/// See [`COMPARE_MS`].
+pub const COMPARE_JITTER_MS: u64 = 20_000;
+/// An author hears within this, in milliseconds, that their entries were taken in.
+pub const ACK_MS: u64 = 1000;
+/// Groups of up to so many others are linked each with each.
+pub const FULL_MESH_MAX: usize = 64;
+/// Links that a member of a larger group keeps.
+pub const MESH_LINKS: usize = 24;
+/// How long someone who came has to wait for an automatic welcome, in milliseconds: seven days.
+pub const WELCOME_AFTER_MS: u64 = 7 * 24 * 3600 * 1000;
+/// How long someone who left goes on telling those who were away, in milliseconds: fourteen days.
+pub const LEAVE_TOLD_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Automatic welcomes for newcomers of one sponsor within seven days.
+pub const WELCOMES_PER_SPONSOR: usize = 2;
 /// Parts into which what is held of one chain may fall.
 pub const HELD_RANGES_MAX: usize = 256;
 /// Bytes of ops that a newcomer takes before they can be checked.

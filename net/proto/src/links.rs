@@ -199,6 +199,12 @@ impl<R: CryptoRng> Engine<R> {
                 Ok(())
             }
             LinkMsg::Pong(_) => Ok(()),
+            LinkMsg::Prune => {
+                if let Some(up) = self.up(link) {
+                    up.is_eager = false;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -212,7 +218,8 @@ impl<R: CryptoRng> Engine<R> {
         }
         up.greeted = true;
         up.their_digest = hello.group;
-        let replies = !up.said_hello;
+        let (member, replies) = (up.member, !up.said_hello);
+        self.clock.heard(now, member, hello.now);
         self.take_card(now, link, hello.card);
         if replies {
             self.say_hello(now, link);

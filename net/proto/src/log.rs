@@ -1,12 +1,16 @@
 //! The message layer: entries, chains, the order in which they are shown.
 
+mod budget;
 mod chain;
 mod entry;
 mod order;
+mod versions;
 
+pub(crate) use budget::Budgets;
 pub(crate) use chain::Log;
 pub use entry::{Ends, Entry, EntryBody, EntryHeader};
 pub use order::Order;
+pub use versions::{Own, Versions};
 
 use crate::ids::MemberId;
 

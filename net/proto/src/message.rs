@@ -9,19 +9,31 @@
 //! Padding: ISO/IEC 7816-4; sizes above 8 KiB: Nikitin et al., "Reducing Metadata Leakage from
 //! Encrypted Files and Communication with PURBs", PoPETs 2019, section 4.3 (at most 12 % more).
 
+mod edit;
+mod noop;
+mod take_back;
 mod text;
 
+pub use edit::Edit;
+pub use noop::Noop;
+pub use take_back::TakeBack;
 pub use text::Text;
 
 use crate::encoding::split_tag;
 use crate::error::Reject;
 use crate::limits::PAYLOAD_MAX;
 
-/// A message's content. Tags are append-only; reserved for later: 1 Edit, 2 `TakeBack`, 3 Noop.
+/// A message's content. Tags are append-only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Words.
     Text(Text),
+    /// Other words in place of one's own.
+    Edit(Edit),
+    /// One's own words, taken back.
+    TakeBack(TakeBack),
+    /// Nothing.
+    Noop(Noop),
     /// A kind of a newer build, by its tag.
     Unknown(u8),
 }
@@ -35,6 +47,9 @@ impl Body {
     pub fn encode(&self) -> Result<Vec<u8>, Reject> {
         let bytes = match self {
             Self::Text(text) => text.encode(),
+            Self::Edit(edit) => edit.encode(),
+            Self::TakeBack(take_back) => take_back.encode(),
+            Self::Noop(noop) => noop.encode(),
             Self::Unknown(_) => return Err(Reject::Encoding),
         };
         pad(bytes)
@@ -49,8 +64,21 @@ impl Body {
         let (tag, rest) = split_tag(bytes)?;
         Ok(match tag {
             Text::TAG => Self::Text(Text::decode(rest)?),
+            Edit::TAG => Self::Edit(Edit::decode(rest)?),
+            TakeBack::TAG => Self::TakeBack(TakeBack::decode(rest)?),
+            Noop::TAG => Self::Noop(Noop::decode(rest)?),
             unknown => Self::Unknown(unknown),
         })
+    }
+
+    /// Whether it stands in the timeline by itself. What an edit or a take-back does is shown where
+    /// the message stands that it is about.
+    #[must_use]
+    pub const fn is_shown(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Unknown(_) => true,
+            Self::Edit(_) | Self::TakeBack(_) | Self::Noop(_) => false,
+        }
     }
 }
 
@@ -96,6 +124,10 @@ fn padme(len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    pub(super) fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 
     #[test]
     fn lengths_are_padded_as_the_paper_says() {

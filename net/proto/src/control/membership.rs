@@ -193,6 +193,38 @@ impl Dag {
         set.ones().filter_map(|at| Some((at, self.nodes.get(at)?)))
     }
 
+    /// Who let someone in, and with whose invitation: of every Add of theirs.
+    pub(crate) fn sponsors_of(&self, member: &MemberId) -> BTreeSet<MemberId> {
+        let adds = self.nodes.iter().filter(|node| node.makes == Some(*member));
+        adds.flat_map(|add| add.sponsors(self)).flatten().collect()
+    }
+
+    /// Whom someone counted in, and when, in minutes since 2020.
+    pub(crate) fn welcomed_by(&self, author: &MemberId) -> impl Iterator<Item = (u32, MemberId)> {
+        self.nodes.iter().filter(move |node| node.author == *author).filter_map(|node| {
+            let OpBody::Welcome(welcome) = &node.body else { return None };
+            Some((node.header.wall, welcome.member))
+        })
+    }
+
+    pub(crate) fn has_welcomed(&self, author: &MemberId, member: &MemberId) -> bool {
+        self.welcomed_by(author).any(|(_, welcomed)| welcomed == *member)
+    }
+
+    /// Whether someone is in, not counted in by `author`, and `author` has a say in it.
+    pub(crate) fn awaits_welcome_by(&self, author: &MemberId, member: &MemberId) -> bool {
+        let mut adds = self.nodes.iter().filter(|node| node.makes == Some(*member));
+        self.members().contains(member)
+            && !self.has_welcomed(author, member)
+            && adds.any(|add| self.electorate(add).contains(author))
+    }
+
+    /// When someone left, in minutes since 2020.
+    pub(crate) fn left_at(&self, member: &MemberId) -> Option<u32> {
+        let mut ops = self.nodes.iter().filter(|node| node.author == *member);
+        ops.find(|node| matches!(node.body, OpBody::Leave(_))).map(|node| node.header.wall)
+    }
+
     /// Up to where the entries of someone who is out are still taken in: the pin of the first op that
     /// ended their membership. None without a pin; of a member, there is no such end.
     #[must_use]

@@ -29,6 +29,16 @@ pub(super) fn genesis(genesis: &Genesis) -> Result<(), Reject> {
     if params.ttl_default_secs != 0 && params.ttl_default_secs < 3600 {
         return Err(Reject::Op("words must stay for an hour at least"));
     }
+    // What a removal needs is fixed for good: nobody may found a group in which one alone decides, or in
+    // which someone who was quiet for a few days counts as gone.
+    if !(1..=3).contains(&params.remove_floor_den) || params.min_yes < 2 {
+        return Err(Reject::Op("too few would decide about others"));
+    }
+    if params.horizon_days < 7 || params.dormant_days <= params.horizon_days {
+        return Err(Reject::Op(
+            "dormant_days must be greater than horizon_days, and that at least 7",
+        ));
+    }
     genesis.keys.check()?;
     contributory(&genesis.prekey.x25519)?;
     contributory_ed25519(&genesis.subkey.msk)?;
@@ -228,7 +238,7 @@ fn contributory_ed25519(public: &[u8; 32]) -> Result<(), Reject> {
 
 impl super::dag::Node {
     /// Who had a part in an Add: its author, and whose invitation it used.
-    fn sponsors(&self, dag: &Dag) -> [Option<MemberId>; 2] {
+    pub(super) fn sponsors(&self, dag: &Dag) -> [Option<MemberId>; 2] {
         let inviter = self.uses().and_then(|invite| dag.invite(&invite)).map(|(author, _)| author);
         [Some(self.author), inviter]
     }

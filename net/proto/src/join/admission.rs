@@ -75,7 +75,7 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.author(now, &body).map_err(|reject| not_now(&reject))?;
+        let invite = self.author(now, &body).map_err(|reject| self.not_now(&reject))?;
         let secret =
             InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
         self.keep_invite(secret);
@@ -96,9 +96,17 @@ impl<R: CryptoRng> Engine<R> {
         }
         if !self.dag.is_cancelled(&invite) {
             let body = OpBody::InviteCancel(InviteCancel { invite });
-            self.author(now, &body).map_err(|reject| not_now(&reject))?;
+            self.author(now, &body).map_err(|reject| self.not_now(&reject))?;
         }
         Ok(Done::Nothing)
+    }
+
+    fn not_now(&self, reject: &Reject) -> Refusal {
+        if *reject == Reject::Early {
+            self.clock_refusal()
+        } else {
+            Refusal::Bad("this device cannot do that right now")
+        }
     }
 
     fn keep_invite(&mut self, secret: InviteSecret) {
@@ -339,14 +347,6 @@ impl<R: CryptoRng> Engine<R> {
 }
 
 /// Why an op of our own was not made.
-fn not_now(reject: &Reject) -> Refusal {
-    if *reject == Reject::Early {
-        Refusal::ClockWentBack
-    } else {
-        Refusal::Bad("this device cannot do that right now")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand_chacha::ChaCha12Rng;

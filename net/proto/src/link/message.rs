@@ -71,9 +71,9 @@ pub(crate) struct Ops {
 pub(crate) struct Frontier {
     /// Which log.
     pub space: Space,
-    /// The tips.
+    /// The tips: the newest of every author, and all that stands where a chain forks.
     pub tips: List<Tip, TIPS_MAX>,
-    /// Another such message follows.
+    /// This is not all: another such message follows, or it is about one author alone.
     pub more: bool,
 }
 
@@ -135,6 +135,8 @@ pub(crate) enum LinkMsg {
     Ping(u64),
     /// 12: yes.
     Pong(u64),
+    /// 13: entries that you push come twice; tell me of them instead.
+    Prune,
 }
 
 impl LinkMsg {
@@ -153,6 +155,7 @@ impl LinkMsg {
             Self::Have(have) => tagged(8, have),
             Self::Ping(n) => tagged(11, n),
             Self::Pong(n) => tagged(12, n),
+            Self::Prune => tagged(13, &()),
         }
     }
 
@@ -175,6 +178,7 @@ impl LinkMsg {
             8 => Self::Have(encoding::decode(rest, max)?),
             11 => Self::Ping(encoding::decode(rest, max)?),
             12 => Self::Pong(encoding::decode(rest, max)?),
+            13 => encoding::decode(rest, max).map(|()| Self::Prune)?,
             _ => return Err(Reject::Encoding),
         })
     }

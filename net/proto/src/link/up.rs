@@ -1,6 +1,6 @@
 //! An admitted link: its session, and what is known of what its member holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fixedbitset::FixedBitSet;
 
@@ -8,8 +8,8 @@ use super::frame::{self, Reassembly};
 use super::{Ends, LinkMsg, Tip};
 use crate::change::Path;
 use crate::error::Reject;
-use crate::ids::{MemberId, OpId};
-use crate::limits::OPS_WANTS_PER_SECOND;
+use crate::ids::{EntryId, MemberId, OpId};
+use crate::limits::{IDS_MAX, OPS_WANTS_PER_SECOND};
 use crate::log::SeqRange;
 use crate::noise::{Role, Session};
 use crate::timers::Instant;
@@ -37,8 +37,14 @@ pub(crate) struct Up {
     pub(crate) lacking: Vec<OpId>,
     /// Their digest of the frontier, from their Hello.
     pub(crate) their_digest: [u8; 32],
-    /// Our frontier is sent.
+    /// Our frontier is sent, and none of theirs came since that would have to be answered.
     pub(crate) said_frontier: bool,
+    /// Our frontier was sent once at least.
+    pub(crate) has_said_frontier: bool,
+    /// In a large group: new entries are pushed to them, or only told.
+    pub(crate) is_eager: bool,
+    /// The same the other way round.
+    pub(crate) is_fed: bool,
     /// Frontiers were found equal, or theirs came.
     pub(crate) heard_frontier: bool,
     /// All they could give was taken in once.
@@ -47,8 +53,12 @@ pub(crate) struct Up {
     pub(crate) tips: BTreeMap<MemberId, u32>,
     /// Below this, they cannot give us more of an author.
     pub(crate) floors: BTreeMap<MemberId, u32>,
+    /// Single entries that they hold and we may lack.
+    wanted_ids: BTreeSet<EntryId>,
     /// What we asked them for; empty when nothing is under way.
     pub(crate) asked: Vec<SeqRange>,
+    /// The single entries among it.
+    pub(crate) asked_ids: BTreeSet<EntryId>,
     /// Since when.
     pub(crate) asked_at: Option<Instant>,
     /// Requests for ops in the second that began then.
@@ -85,11 +95,16 @@ impl Up {
             lacking: Vec::new(),
             their_digest: [0; 32],
             said_frontier: false,
+            has_said_frontier: false,
+            is_eager: true,
+            is_fed: true,
             heard_frontier: false,
             settled: false,
             tips: BTreeMap::new(),
             floors: BTreeMap::new(),
+            wanted_ids: BTreeSet::new(),
             asked: Vec::new(),
+            asked_ids: BTreeSet::new(),
             asked_at: None,
             ops_wants: (now, 0),
             serving: 0,
@@ -122,6 +137,23 @@ impl Up {
         }
         self.ops_wants.1 = self.ops_wants.1.saturating_add(1);
         self.ops_wants.1 <= OPS_WANTS_PER_SECOND
+    }
+
+    /// Notes a single entry to be asked for.
+    pub(crate) fn want_id(&mut self, id: EntryId) {
+        if self.wanted_ids.len() < IDS_MAX && !self.asked_ids.contains(&id) {
+            self.wanted_ids.insert(id);
+        }
+    }
+
+    /// The single entries to ask for now.
+    pub(crate) fn take_wanted_ids(&mut self) -> BTreeSet<EntryId> {
+        core::mem::take(&mut self.wanted_ids)
+    }
+
+    /// Whether something was asked for and no answer came yet.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asked_at.is_some()
     }
 
     /// Notes that they hold an author's `seq`-th entry.

@@ -1,10 +1,11 @@
-//! What is held of every author's chain: a range set and the newest entry. No entry stays in memory.
+//! What is held of every author's chain: a range set, the newest entry, and where it forks. No entry
+//! stays in memory.
 
 use std::collections::BTreeMap;
 
-use crate::change::ChainState;
+use crate::change::{Branch, ChainState, Change, Fork};
 use crate::ids::{EntryId, MemberId};
-use crate::limits::HELD_RANGES_MAX;
+use crate::limits::{BRANCHES_MAX, FORKS_MAX, HELD_RANGES_MAX};
 use crate::log::{EntryHeader, SeqRange};
 
 /// What is held of one author.
@@ -14,12 +15,60 @@ pub(super) type Chain = ChainState;
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     chains: BTreeMap<MemberId, Chain>,
+    /// Numbers under which several entries are held, or one that breaks a rule.
+    forks: BTreeMap<(MemberId, u32), Fork>,
 }
 
 impl Log {
     /// Takes back what was held before.
     pub(crate) fn restore(&mut self, chain: Chain) {
         self.chains.insert(chain.author, chain);
+    }
+
+    /// Takes back what was marked before.
+    pub(crate) fn restore_fork(&mut self, fork: Fork) {
+        self.forks.insert((fork.author, fork.seq), fork);
+    }
+
+    /// The places of an author's chain where several entries are held, or one that breaks a rule.
+    pub(crate) fn forks_of(&self, author: &MemberId) -> impl Iterator<Item = &Fork> {
+        self.forks.range((*author, 0)..=(*author, u32::MAX)).map(|(_, fork)| fork)
+    }
+
+    /// Whether several entries are held under a number.
+    #[must_use]
+    pub(crate) fn is_forked(&self, author: &MemberId, seq: u32) -> bool {
+        self.forks.get(&(*author, seq)).is_some_and(|fork| fork.branches.len() > 1)
+    }
+
+    /// What stands under a number, as far as it is in memory. None where nothing is held, or where the
+    /// entry must be read to know.
+    #[must_use]
+    pub(crate) fn stands(&self, author: &MemberId, seq: u32) -> Option<Vec<Branch>> {
+        if let Some(fork) = self.forks.get(&(*author, seq)) {
+            return Some(fork.branches.clone());
+        }
+        let chain = self.chains.get(author).filter(|chain| chain.seq == seq)?;
+        Some(vec![Branch {
+            id: chain.id,
+            prev: chain.prev,
+            lamport: chain.lamport,
+            ops: chain.ops.clone(),
+        }])
+    }
+
+    /// Whether one more entry may stand beside `others` under a number: four at most, those with the
+    /// smallest ids, and under so many numbers of one author.
+    #[must_use]
+    pub(crate) fn may_branch(
+        &self,
+        (author, seq): (&MemberId, u32),
+        others: &[Branch],
+        id: EntryId,
+    ) -> bool {
+        let is_full = others.len() >= BRANCHES_MAX && others.iter().all(|other| other.id < id);
+        let is_known = self.forks.contains_key(&(*author, seq));
+        !is_full && (is_known || self.forks_of(author).count() < FORKS_MAX)
     }
 
     /// What is held of one author.
@@ -72,24 +121,79 @@ impl Log {
         })
     }
 
-    /// Notes that an entry is held; gives what is to be remembered of its chain.
-    pub(crate) fn note(&mut self, id: EntryId, header: &EntryHeader) -> Chain {
+    /// Notes that an entry is held, beside others under its number if there are any; gives what is to be
+    /// remembered.
+    pub(crate) fn note(
+        &mut self,
+        id: EntryId,
+        header: &EntryHeader,
+        beside: Vec<Branch>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let new = Branch::of(id, header);
+        let newest = if beside.is_empty() {
+            new
+        } else {
+            let mut branches = beside;
+            branches.push(new.clone());
+            branches.sort_unstable_by_key(|branch| branch.id);
+            let displaced = branches.split_off(branches.len().min(BRANCHES_MAX));
+            changes.extend(displaced.into_iter().map(|branch| Change::Displaced(branch.id)));
+            let smallest = branches.first().cloned().unwrap_or(new);
+            changes.push(self.mark(header.author, header.seq, branches));
+            smallest
+        };
         let chain = self.chains.entry(header.author).or_insert_with(|| Chain {
             author: header.author,
             seq: header.seq,
             id,
+            prev: header.prev,
             lamport: header.lamport,
             ops: header.ops.to_vec(),
             held: Vec::new(),
         });
         if header.seq >= chain.seq {
             chain.seq = header.seq;
-            chain.id = id;
-            chain.lamport = header.lamport;
-            chain.ops = header.ops.to_vec();
+            chain.id = newest.id;
+            chain.prev = newest.prev;
+            chain.lamport = newest.lamport;
+            chain.ops = newest.ops;
         }
         insert(&mut chain.held, header.seq);
-        chain.clone()
+        changes.push(Change::Chain(chain.clone()));
+        changes
+    }
+
+    /// Marks a number; gives what is to be remembered.
+    pub(crate) fn mark(&mut self, author: MemberId, seq: u32, branches: Vec<Branch>) -> Change {
+        let fork = Fork { author, seq, branches };
+        self.forks.insert((author, seq), fork.clone());
+        Change::Fork(fork)
+    }
+
+    /// Notes that an entry was refused for good: it counts as held, so that nobody is asked for it.
+    pub(crate) fn refuse(&mut self, author: &MemberId, seq: u32) -> Option<Change> {
+        let chain = self.chains.get_mut(author)?;
+        insert(&mut chain.held, seq);
+        Some(Change::Chain(chain.clone()))
+    }
+
+    /// How many places are marked, of all authors.
+    #[must_use]
+    pub(crate) fn marks(&self) -> usize {
+        self.forks.len()
+    }
+
+    /// Whether anything is missing between entries that are held.
+    #[must_use]
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.chains.values().any(|chain| chain.held.len() > 1)
+    }
+}
+
+impl Branch {
+    pub(crate) fn of(id: EntryId, header: &EntryHeader) -> Self {
+        Self { id, prev: header.prev, lamport: header.lamport, ops: header.ops.to_vec() }
     }
 }
 
@@ -120,7 +224,7 @@ mod tests {
         let mut held = Vec::new();
         seqs.iter().for_each(|seq| insert(&mut held, *seq));
         let id = EntryId([2; 32]);
-        log.restore(Chain { author, seq: 9, id, lamport: 1, ops: vec![], held });
+        log.restore(Chain { author, seq: 9, id, prev: id, lamport: 1, ops: vec![], held });
         log
     }
 

@@ -112,13 +112,21 @@ impl Entry {
         Ok(Self { header, sig, body: Some(body) })
     }
 
+    /// Reads the header alone, of an entry that is still to be checked.
+    ///
+    /// # Errors
+    /// [`Reject::Encoding`] and [`Reject::TooLong`]; a remote controls the bytes.
+    pub(crate) fn read_header(&self) -> Result<EntryHeader, Reject> {
+        encoding::decode(&self.header, ENTRY_HEADER_MAX)
+    }
+
     /// Reads the header and checks all that needs no op: form, limits, and that the body is the one
     /// the header commits to. Not the signature: the subkey stands in an op.
     ///
     /// # Errors
     /// What is wrong with the bytes, all of which a remote controls.
     pub fn parse(&self, group: &GroupId) -> Result<EntryHeader, Reject> {
-        let header: EntryHeader = encoding::decode(&self.header, ENTRY_HEADER_MAX)?;
+        let header = self.read_header()?;
         if header.v != VERSION || header.suite != SUITE {
             return Err(Reject::Version);
         }

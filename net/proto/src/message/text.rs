@@ -35,7 +35,7 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Body;
+    use super::super::{Body, tests::hex};
     use super::*;
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
     fn its_bytes_are_the_vector() {
         let text = encoding::Text::new("hello, Alder").unwrap();
         let body = Body::Text(Text { reply_to: Some(EntryId([0x11; 32])), text });
-        let hex: String = body.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, include_str!("../../../../tests/vectors/text.hex").trim());
+        let bytes = body.encode().unwrap();
+        assert_eq!(hex(&bytes), include_str!("../../../../tests/vectors/text.hex").trim());
     }
 }

@@ -3,32 +3,47 @@
 //! *Serve rule*: an entry goes only to its readers who are members now. It is checked when a message
 //! is sealed, here and in [`crate::spread`], and nowhere can one be sealed without it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::CryptoRng;
 
-use crate::change::{Change, Loaded, Notice};
+use crate::change::{Branch, Change, Loaded, Notice, Wanted};
 use crate::encoding::List;
-use crate::engine::{Channel, Engine};
+use crate::engine::{Channel, Engine, Event};
 use crate::error::Reject;
-use crate::ids::{LinkId, MemberId};
-use crate::limits::{ASKED_ELSEWHERE_MS, RANGES_MAX, TIPS_MAX};
+use crate::ids::{EntryId, LinkId, MemberId};
+use crate::intake::{Answer, Batch};
+use crate::limits::{
+    ACK_MS, ASKED_ELSEWHERE_MS, BATCH_BYTES, BATCH_ENTRIES_MAX, RANGES_MAX, TIPS_MAX,
+};
 use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Up, Want, frontier_digest};
 use crate::log::SeqRange;
+use crate::reading::Reading;
 use crate::timers::Now;
 
 /// Loads that one link may have under way.
 const SERVING_MAX: usize = 4;
 
 impl<R: CryptoRng> Engine<R> {
-    /// The tips that a member may read, by author.
+    /// The tips that a member may read, by author: the newest entry, and whatever stands where the chain
+    /// forks.
     fn tips_for(&mut self, member: &MemberId) -> Vec<Tip> {
-        let chains: Vec<_> = self.log.chains().cloned().collect();
-        chains
+        let mut places: Vec<(MemberId, u32, Branch)> = Vec::new();
+        for chain in self.log.chains() {
+            let newest = self.log.stands(&chain.author, chain.seq).unwrap_or_default();
+            places.extend(newest.into_iter().map(|branch| (chain.author, chain.seq, branch)));
+            for fork in self.log.forks_of(&chain.author).filter(|fork| fork.seq != chain.seq) {
+                let branches = fork.branches.iter().filter(|_| fork.branches.len() > 1).cloned();
+                places.extend(branches.map(|branch| (fork.author, fork.seq, branch)));
+            }
+        }
+        let mut tips: Vec<Tip> = places
             .into_iter()
-            .filter(|chain| self.may_read(member, &chain.ops))
-            .map(|chain| (chain.author, chain.seq, chain.id))
-            .collect()
+            .filter(|(_, _, branch)| self.may_read(member, &branch.ops))
+            .map(|(author, seq, branch)| (author, seq, branch.id))
+            .collect();
+        tips.sort_unstable();
+        tips
     }
 
     /// Whether a view lists a member who still is one.
@@ -71,6 +86,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         if let Some(up) = self.up(link) {
             up.said_frontier = true;
+            up.has_said_frontier = true;
         }
     }
 
@@ -85,25 +101,58 @@ impl<R: CryptoRng> Engine<R> {
             return Err(Reject::Foreign);
         }
         // They may have learned what they lacked before.
-        up.floors.clear();
+        if !frontier.more {
+            up.floors.clear();
+        }
         self.note_tips(link, &frontier.tips);
+        self.compare(link, &frontier.tips);
+        self.note_evidence(now, link, &frontier);
         let Some(up) = self.up(link) else { return Ok(()) };
         if frontier.more {
             return Ok(());
         }
         up.heard_frontier = true;
-        if !up.said_frontier {
+        // One that answers ours is not answered again, nor one that names all we could name.
+        let is_answer = core::mem::replace(&mut up.said_frontier, false);
+        let (member, is_first) = (up.member, !up.has_said_frontier);
+        let mut names_all = || self.tips_for(&member).iter().all(|tip| frontier.tips.contains(tip));
+        if !is_answer && (is_first || !names_all()) {
             self.say_frontier(now, link);
+            if let Some(up) = self.up(link) {
+                up.said_frontier = false;
+            }
         }
         self.fetch(now, link);
         Ok(())
     }
 
+    /// What this member may give us of an author: what they hold and we lack, up to where the author's
+    /// chain counts.
+    pub(crate) fn missing_on(&self, up: &Up, author: &MemberId) -> Vec<SeqRange> {
+        let Some(tip) = up.tips.get(author) else { return Vec::new() };
+        // Of someone who is out only what they pinned is taken in (docs/protocol.md, "Cut").
+        let last = if self.dag.members().contains(author) {
+            *tip
+        } else {
+            match self.dag.cut(author) {
+                Some((pinned, _)) => pinned.min(*tip),
+                None => return Vec::new(),
+            }
+        };
+        let floor = up.floors.get(author).copied().unwrap_or(0);
+        self.log.missing(author, floor, last)
+    }
+
+    /// Whether anything of an author may still be taken in.
+    pub(crate) fn may_come_from(&self, author: &MemberId) -> bool {
+        self.dag.members().contains(author) || self.dag.cut(author).is_some()
+    }
+
     /// Asks the other end for what it holds and we lack, unless that is under way elsewhere; when
-    /// nothing is left to ask for, catch-up with it has ended.
+    /// nothing is left to ask for, catch-up with it has ended. Authors over their budget come last.
     pub(crate) fn fetch(&mut self, now: Now, link: LinkId) {
         let Some(Channel::Up(up, _)) = self.channels.get(&link) else { return };
-        if !up.heard_frontier || !up.asked.is_empty() {
+        if !up.heard_frontier || up.is_asking() {
             return;
         }
         let is_recent = |other: &&Up| {
@@ -114,64 +163,125 @@ impl<R: CryptoRng> Engine<R> {
             .filter(is_recent)
             .flat_map(|other| other.asked.iter().map(|(author, ..)| *author))
             .collect();
-        let members = self.dag.members();
-        let (mut ranges, mut waits) = (Vec::new(), false);
-        for (author, tip) in &up.tips {
-            // Of someone who is out nothing new is taken in (docs/protocol.md, "Cut").
-            if !members.contains(author) {
-                continue;
-            }
-            let floor = up.floors.get(author).copied().unwrap_or(0);
-            let missing = self.log.missing(author, floor, *tip);
+        let (mut ranges, mut last, mut waits) = (Vec::new(), Vec::new(), false);
+        for author in up.tips.keys() {
+            let missing = self.missing_on(up, author);
             if !missing.is_empty() && elsewhere.contains(author) {
                 waits = true;
+            } else if self.budgets.is_over(now.instant, author) {
+                last.extend(missing);
             } else {
                 ranges.extend(missing);
             }
         }
+        ranges.extend(last);
         ranges.truncate(RANGES_MAX);
-        if !ranges.is_empty() {
-            self.want(now, link, ranges);
+        let ids = self.up(link).map(Up::take_wanted_ids).unwrap_or_default();
+        if !ranges.is_empty() || !ids.is_empty() {
+            self.want(now, link, ranges, ids);
         } else if !waits {
             self.on_settled(now, link);
         }
     }
 
-    fn want(&mut self, now: Now, link: LinkId, ranges: Vec<SeqRange>) {
+    fn want(&mut self, now: Now, link: LinkId, ranges: Vec<SeqRange>, ids: BTreeSet<EntryId>) {
         let Some(up) = self.up(link) else { return };
         up.asked.clone_from(&ranges);
+        up.asked_ids.clone_from(&ids);
         up.asked_at = Some(now.instant);
+        up.is_fed = true;
         self.fetch_due = Some(now.instant.after_ms(ASKED_ELSEWHERE_MS));
-        let want = Want { space: Space::Group, ranges: List::first(ranges), ids: List::default() };
-        self.send(now, link, &LinkMsg::Want(want));
+        let (ranges, ids) = (List::first(ranges), List::first(ids));
+        self.send(now, link, &LinkMsg::Want(Want { space: Space::Group, ranges, ids }));
     }
 
     /// All that this member could give was taken in: what it held of ours too, so our chain can go on.
     fn on_settled(&mut self, now: Now, link: LinkId) {
         let Some(up) = self.up(link) else { return };
-        if !core::mem::replace(&mut up.settled, true) {
-            let member = up.member;
+        let member = up.member;
+        let is_first = !core::mem::replace(&mut up.settled, true);
+        if is_first {
             self.persist(vec![Change::Notice(Notice::Complete(member))]);
+        }
+        if is_first || self.acks.contains(&member) {
+            self.send_ack(now, link);
         }
         if !core::mem::replace(&mut self.is_current, true) {
             self.sign_outbox(now);
         }
-        if core::mem::take(&mut self.has_caught_up) {
-            for other in self.greeted() {
-                if other != link && self.up(other).is_some_and(|up| up.heard_frontier) {
-                    self.say_frontier(now, other);
-                }
+        self.must_tell |= self.filling.remove(&link);
+    }
+
+    /// What filled a gap is told to all with whom frontiers were exchanged.
+    pub(crate) fn tell_frontier(&mut self, now: Now) {
+        for link in self.greeted() {
+            if self.up(link).is_some_and(|up| up.heard_frontier) {
+                self.say_frontier(now, link);
             }
         }
     }
 
+    /// A member said of our own chain up to where they hold it.
+    fn note_evidence(&mut self, now: Now, link: LinkId, frontier: &Frontier) {
+        let Some(member) = self.up(link).map(|up| up.member) else { return };
+        let me = self.me.id;
+        let ours = |(author, ..): &&Tip| frontier.more && *author == me;
+        let Some((_, seq, _)) = frontier.tips.iter().find(ours) else { return };
+        let is_sent = self.log.chain(&me).is_some_and(|chain| chain.seq >= *seq);
+        let is_news = self.held.get(&member).is_none_or(|held| held < seq);
+        if is_sent && is_news {
+            self.held.insert(member, *seq);
+            self.held_unsaved.insert(member);
+            self.held_due.get_or_insert(now.instant.after_ms(ACK_MS));
+        }
+    }
+
+    /// What was heard of who holds what becomes durable, some of it together.
+    pub(crate) fn save_evidence(&mut self) {
+        self.held_due = None;
+        let members = core::mem::take(&mut self.held_unsaved);
+        let held = members.iter().filter_map(|member| Some((*member, *self.held.get(member)?)));
+        let changes = held.map(|(member, seq)| Change::Held(member, seq)).collect();
+        self.persist(changes);
+        self.event(Event::Held);
+    }
+
     /// Notes what the other end holds, of authors that are known.
     pub(crate) fn note_tips(&mut self, link: LinkId, tips: &[Tip]) {
-        let members = self.dag.standing();
+        let known: Vec<_> =
+            tips.iter().filter(|(author, ..)| self.may_come_from(author)).copied().collect();
         let Some(up) = self.up(link) else { return };
-        for (author, seq, _) in tips.iter().filter(|(author, ..)| members.members.contains(author))
-        {
-            up.holds(*author, *seq);
+        known.into_iter().for_each(|(author, seq, _)| up.holds(author, seq));
+    }
+
+    /// Whether anything is missing between the oldest entry of an author that is held, or this one, and
+    /// this one.
+    fn is_behind(&self, author: &MemberId, tip: u32) -> bool {
+        let first = self.log.chain(author).and_then(|chain| chain.held.first());
+        let from = first.map_or(tip, |(from, _)| *from);
+        self.dag.members().contains(author) && !self.log.missing(author, from, tip).is_empty()
+    }
+
+    /// From time to time, while something is parked or missing: what do you hold?
+    pub(crate) fn compare_frontiers(&mut self, now: Now) {
+        let is_missing = !self.parking.is_empty() || self.log.has_gaps() || {
+            self.ups().any(|up| up.tips.iter().any(|(author, tip)| self.is_behind(author, *tip)))
+        };
+        if !is_missing {
+            return;
+        }
+        for link in self.greeted() {
+            if self.up(link).is_some_and(|up| up.linked) {
+                if !self.parking.is_empty() {
+                    self.ask_ops(now, link);
+                }
+                // They may have learned meanwhile what they lacked before.
+                if let Some(up) = self.up(link) {
+                    up.floors.clear();
+                }
+                self.must_fetch = true;
+                self.say_frontier(now, link);
+            }
         }
     }
 
@@ -185,47 +295,71 @@ impl<R: CryptoRng> Engine<R> {
             return Err(Reject::Budget);
         }
         up.serving = up.serving.saturating_add(1);
-        self.load(link, want.ranges.into_vec(), want.ids.into_vec());
+        // They want what we only told them of: from now on it is pushed.
+        up.is_eager = true;
+        let ids = want.ids.iter().copied().collect();
+        self.read_for(link, want.ranges.into_vec(), ids);
         Ok(())
     }
 
+    fn read_for(&mut self, link: LinkId, ranges: Vec<SeqRange>, ids: BTreeSet<EntryId>) {
+        let what = Wanted::Entries {
+            ranges: ranges.clone(),
+            ids: ids.iter().copied().collect(),
+            entries_max: BATCH_ENTRIES_MAX,
+            bytes_max: BATCH_BYTES,
+        };
+        self.read(Reading::Serve { link, ranges, ids }, what);
+    }
+
     /// What they asked for was read: the serve rule, then the answer. An author's entries come newest
-    /// first, and a view never shrinks: from the first that they may not read, the rest is not theirs.
-    pub(crate) fn on_loaded(
+    /// first, and a view never shrinks: below a number of which they may read nothing, the rest is not
+    /// theirs. What was asked for by its id is judged alone.
+    pub(crate) fn serve(
         &mut self,
         now: Now,
         link: LinkId,
-        ranges: Vec<SeqRange>,
+        (ranges, ids): (Vec<SeqRange>, BTreeSet<EntryId>),
         loaded: Loaded,
     ) {
         let Some(up) = self.up(link) else { return };
         let member = up.member;
-        let (mut entries, mut closed) = (Vec::new(), BTreeSet::new());
+        let mut entries = Vec::new();
+        // Of each author: the number that was looked at last, and whether something there is theirs.
+        let mut seen: BTreeMap<MemberId, (u32, bool)> = BTreeMap::new();
         let mut last = None;
         for entry in loaded.entries {
             let Ok(header) = entry.parse(&self.me.group) else { continue };
-            last = Some(header.author);
-            if closed.contains(&header.author) {
+            let (author, seq) = (header.author, header.seq);
+            let is_single = ids.contains(&entry.id());
+            last = Some(author);
+            let before = seen.get(&author).copied();
+            let is_below = before.is_some_and(|(at, theirs)| !theirs && at != seq);
+            if is_below && !is_single {
                 continue;
             }
-            if self.may_read(&member, &header.ops) {
+            let is_theirs = self.may_read(&member, &header.ops);
+            if !is_single {
+                let same = before.is_some_and(|(at, theirs)| at == seq && theirs);
+                seen.insert(author, (seq, is_theirs || same));
+            }
+            if is_theirs {
                 if let Some(up) = self.up(link) {
-                    up.holds(header.author, header.seq);
+                    up.holds(author, seq);
                 }
                 entries.push(entry);
-            } else {
-                closed.insert(header.author);
             }
         }
         if entries.is_empty() && loaded.more {
             // Nothing of this batch is theirs: go on behind the author at which it ended.
+            let is_ranged = !ranges.is_empty();
             let rest: Vec<_> = ranges
                 .into_iter()
                 .skip_while(|(author, ..)| Some(*author) != last)
                 .skip(1)
                 .collect();
-            if !rest.is_empty() {
-                return self.load(link, rest, Vec::new());
+            if !rest.is_empty() || (is_ranged && !ids.is_empty()) {
+                return self.read_for(link, rest, ids);
             }
         }
         if let Some(up) = self.up(link) {
@@ -252,37 +386,39 @@ impl<R: CryptoRng> Engine<R> {
             return Err(Reject::Foreign);
         }
         let Some(up) = self.up(link) else { return Ok(()) };
-        let asked = up.asked.clone();
+        let (asked, asked_ids) = (up.asked.clone(), up.asked_ids.clone());
+        let is_asking = up.is_asking();
         let mut answers = entries.entries.is_empty();
+        let mut is_known = !entries.entries.is_empty();
         for entry in entries.entries.iter() {
             let header = entry.parse(&self.me.group)?;
-            answers |= asked.iter().any(|(author, from, to)| {
-                header.author == *author && (*from..=*to).contains(&header.seq)
-            });
-            self.note_tips(link, &[(header.author, header.seq, entry.id())]);
+            let (author, seq, id) = (header.author, header.seq, entry.id());
+            answers |= asked_ids.contains(&id);
+            answers |=
+                asked.iter().any(|(of, from, to)| author == *of && (*from..=*to).contains(&seq));
+            is_known &= self.log.holds(&author, seq);
+            self.note_tips(link, &[(author, seq, id)]);
         }
-        let is_empty = entries.entries.is_empty();
-        let more = entries.more && !is_empty;
-        self.take_entries(now, entries.entries.into_vec(), Some(link))?;
-        if answers && !asked.is_empty() {
-            self.on_answer(link, &asked, more);
-            self.has_caught_up |= !is_empty;
-            self.must_fetch = true;
-        } else {
-            self.fetch(now, link);
+        let more = entries.more && !entries.entries.is_empty();
+        let answer = (answers && is_asking).then_some(Answer { asked, more });
+        if answer.is_none() && is_known && !self.mesh.is_full() {
+            self.on_duplicate(now, link);
         }
-        Ok(())
+        let entries = entries.entries.into_vec();
+        self.take_entries(now, Batch { entries, from: Some(link), answer })
     }
 
     /// Notes what an answer left open: with `more`, it will be asked for again; without, this member
     /// has no more of it for us.
-    fn on_answer(&mut self, link: LinkId, asked: &[SeqRange], more: bool) {
+    pub(crate) fn on_answer(&mut self, link: LinkId, answer: &Answer) {
+        let Answer { asked, more } = answer;
         let rest: Vec<_> = asked
             .iter()
             .flat_map(|(author, from, to)| self.log.missing(author, *from, *to))
             .collect();
         let Some(up) = self.up(link) else { return };
         up.asked.clear();
+        up.asked_ids.clear();
         up.asked_at = None;
         // An answer that brought nothing of what was asked for would come again and again.
         if !more || rest.iter().map(span).sum::<u64>() >= asked.iter().map(span).sum() {

@@ -6,13 +6,14 @@ use rand_core::CryptoRng;
 use crate::change::{Change, Notice};
 use crate::control::{Op, OpBody, Taken};
 use crate::encoding::List;
-use crate::engine::{Channel, Engine, Event, Parked};
+use crate::engine::{Channel, Engine, Event};
 use crate::error::Reject;
 use crate::ids::{LinkId, OpId};
 use crate::limits::{
     BATCH_BYTES, BATCH_OPS_MAX, FUTURE_MS, HEADS_BEFORE_MERGE, HEADS_MAX, MERGE_STEP_MS,
 };
 use crate::link::{LinkMsg, Ops, OpsWant};
+use crate::parking::Parked;
 use crate::timers::{Now, minutes_to_unix_ms};
 
 impl<R: CryptoRng> Engine<R> {
@@ -31,10 +32,12 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    fn ask_ops(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn ask_ops(&mut self, now: Now, link: LinkId) {
         let have = self.landmarks();
+        let parked = self.parking.lacked(|op| self.dag.contains(op));
         let Some(up) = self.up(link) else { return };
-        let want = OpsWant { have: List::first(have), want: List::first(up.lacking.clone()) };
+        let want = up.lacking.iter().copied().chain(parked);
+        let want = OpsWant { have: List::first(have), want: List::first(want) };
         self.send(now, link, &LinkMsg::OpsWant(want));
     }
 
@@ -145,6 +148,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         let after = self.dag.members().clone();
         for member in after.difference(&before) {
+            changes.extend(self.note_arrival(now, *member));
             changes.push(Change::Notice(Notice::MemberJoined(*member)));
         }
         for member in before.difference(&after) {
@@ -156,6 +160,10 @@ impl<R: CryptoRng> Engine<R> {
             self.event(Event::Members);
         }
         self.after_new_ops(now);
+        if !after.contains(&self.me.id) {
+            // The others heard why; whatever else would be said is not ours to hear or to say.
+            self.greeted().into_iter().for_each(|link| self.close(link));
+        }
         fault
     }
 
@@ -168,7 +176,7 @@ impl<R: CryptoRng> Engine<R> {
     ) -> Result<(), Reject> {
         let wall = op.parse().map(|(header, _)| minutes_to_unix_ms(header.wall))?;
         if wall > now.unix_ms.saturating_add(FUTURE_MS) {
-            self.park(now, Parked::Op(op));
+            self.park(now, Parked::Op(op), from);
             return Ok(());
         }
         match self.dag.take(op.clone())? {
@@ -192,7 +200,7 @@ impl<R: CryptoRng> Engine<R> {
                     up.lacking.extend(missing);
                     up.lacking.truncate(HEADS_MAX);
                 }
-                self.park(now, Parked::Op(op));
+                self.park(now, Parked::Op(op), from);
             }
         }
         Ok(())
@@ -213,7 +221,7 @@ impl<R: CryptoRng> Engine<R> {
                 up.hello_is_stale = true;
             }
         }
-        if !self.parked_ops.is_empty() || !self.parked_entries.is_empty() {
+        if !self.parking.is_empty() {
             self.unpark(now);
         }
         self.plan_merge(now);
@@ -221,6 +229,9 @@ impl<R: CryptoRng> Engine<R> {
 
     /// Signs an op of ours on top of all heads, takes it in and passes it on.
     pub(crate) fn author(&mut self, now: Now, body: &OpBody) -> Result<OpId, Reject> {
+        if self.clock.is_off() && !matches!(body, OpBody::Leave(_)) {
+            return Err(Reject::Early);
+        }
         let header = self.dag.next_header(&self.me.id, now.minutes());
         // Our clock was ahead once: until it has caught up, nobody would take the op in, and a second
         // one in its place would be a fork of our own chain.

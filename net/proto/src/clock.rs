@@ -1,0 +1,76 @@
+//! How our clock compares with those of the members we are linked with. Advisory: nothing secret rests on
+//! it (docs/protocol.md, "Clocks").
+
+use std::collections::BTreeMap;
+
+use crate::ids::MemberId;
+use crate::timers::Now;
+
+/// How far our clock may be from the others' before we make no op, in minutes.
+const OFF_MINUTES: i64 = 5;
+
+/// What linked members said their clocks showed.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    /// By how many minutes each is ahead of ours.
+    ahead: BTreeMap<MemberId, i64>,
+}
+
+impl Clock {
+    /// A member said what time it is, in minutes since 2020.
+    pub(crate) fn heard(&mut self, now: Now, member: MemberId, theirs: u32) {
+        let ahead = i64::from(theirs).saturating_sub(i64::from(now.minutes()));
+        self.ahead.insert(member, ahead);
+    }
+
+    /// A member is linked no more.
+    pub(crate) fn forget(&mut self, member: &MemberId) {
+        self.ahead.remove(member);
+    }
+
+    /// By how many minutes most clocks, ours among them, are ahead of ours; none while that is little, or
+    /// while fewer than two others could tell: one alone could tell anything.
+    fn off(&self) -> Option<i64> {
+        if self.ahead.len() < 2 {
+            return None;
+        }
+        let mut all: Vec<_> = self.ahead.values().copied().chain([0]).collect();
+        all.sort_unstable();
+        let median = all.get(all.len() / 2).copied()?;
+        (median.saturating_abs() > OFF_MINUTES).then_some(median)
+    }
+
+    /// Whether our clock is so far off that no op should bear its time.
+    pub(crate) fn is_off(&self) -> bool {
+        self.off().is_some()
+    }
+
+    /// The time to put on an entry, in milliseconds since 1970: ours, or that of most others.
+    pub(crate) fn clamped(&self, now: Now) -> u64 {
+        let Some(minutes) = self.off() else { return now.unix_ms };
+        let by = minutes.unsigned_abs().saturating_mul(60_000);
+        if minutes < 0 { now.unix_ms.saturating_sub(by) } else { now.unix_ms.saturating_add(by) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timers::Instant;
+
+    #[test]
+    fn one_liar_moves_no_clock_and_two_that_agree_do() {
+        let now = Now { instant: Instant(0), unix_ms: 1_795_176_000_000 };
+        let (mut clock, minutes) = (Clock::default(), now.minutes());
+        clock.heard(now, MemberId([1; 32]), 0);
+        assert_eq!(clock.clamped(now), now.unix_ms, "a liar alone");
+        clock.heard(now, MemberId([2; 32]), minutes + 1);
+        assert!(!clock.is_off(), "a liar and an honest one");
+        clock.heard(now, MemberId([1; 32]), minutes - 60);
+        clock.heard(now, MemberId([2; 32]), minutes - 61);
+        assert!(clock.is_off());
+        assert_eq!(clock.clamped(now), now.unix_ms - 60 * 60_000);
+        clock.forget(&MemberId([2; 32]));
+        assert!(!clock.is_off());
+    }
+}

@@ -1,0 +1,371 @@
+//! Taking in entries of others: judged against the ops of their view and against what stands around them
+//! in their author's chain, then made durable together, and told to those who may lack them.
+//!
+//! ```text
+//! entries -> (what stands around them, read if need be) -> judge -> Persist -> advertised, acknowledged
+//! ```
+//!
+//! Validity is a function of the entry and the ops of its view alone. The rules of the chain are checked
+//! where both ends are held: an entry that is seen to break one when it comes is refused, one that is
+//! found out later stays and is marked. Two entries under one number are both kept, and marked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand_core::CryptoRng;
+
+use crate::change::{Accepted, Branch, Change, Gone, Instead, Notice, Wanted};
+use crate::engine::Engine;
+use crate::error::Reject;
+use crate::ids::{EntryId, LinkId, LocalId, MemberId};
+use crate::limits::{BATCH_ENTRIES_MAX, FUTURE_MS, GONE_MAX, IDS_MAX};
+use crate::log::{Entry, EntryHeader, Order, SeqRange, Versions};
+use crate::message::Body;
+use crate::parking::Parked;
+use crate::reading::Reading;
+use crate::timers::Now;
+
+/// Bytes of neighbours that are read for one batch.
+const AROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Entries that came, and where from.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Entry>,
+    /// None: they had been waiting here.
+    pub(crate) from: Option<LinkId>,
+    /// What they answer, if something was asked for.
+    pub(crate) answer: Option<Answer>,
+}
+
+/// What was asked for, and how the answer came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) asked: Vec<SeqRange>,
+    pub(crate) more: bool,
+}
+
+/// What stands where, as far as it was read for this batch or came with it.
+type Around = BTreeMap<(MemberId, u32), Vec<Branch>>;
+
+/// How an entry fared.
+enum Judged {
+    /// Valid and new.
+    New(New),
+    /// Held already, of an author who is out, or without the body it should have.
+    Dropped,
+    /// Breaks a rule of its author's chain.
+    Refused(MemberId, u32),
+    /// Cannot be judged yet.
+    Early,
+}
+
+/// A valid, new entry.
+struct New {
+    id: EntryId,
+    entry: Entry,
+    header: EntryHeader,
+    /// What stands under its number already.
+    beside: Vec<Branch>,
+    /// Entries that follow it and break a rule with it.
+    broken: Vec<Branch>,
+    /// The entry it follows, if something else is held there.
+    lacks: Option<EntryId>,
+}
+
+impl<R: CryptoRng> Engine<R> {
+    /// Takes in entries, all that are valid and new in one durable commit; at once, or when what stands
+    /// around them was read.
+    ///
+    /// From a link, the first bad one is that member's fault. Without one, bad ones are dropped.
+    pub(crate) fn take_entries(&mut self, now: Now, batch: Batch) -> Result<(), Reject> {
+        let ranges = self.places_to_read(&batch.entries);
+        if ranges.is_empty() {
+            return self.judge_batch(now, batch, Around::new());
+        }
+        let what = Wanted::Entries {
+            ranges,
+            ids: Vec::new(),
+            entries_max: 4 * BATCH_ENTRIES_MAX,
+            bytes_max: AROUND_BYTES_MAX,
+        };
+        self.read(Reading::Around(batch), what);
+        Ok(())
+    }
+
+    /// What stood around a batch was read.
+    pub(crate) fn on_around(
+        &mut self,
+        now: Now,
+        batch: Batch,
+        held: Vec<Entry>,
+    ) -> Result<(), Reject> {
+        let mut around = Around::new();
+        for entry in held {
+            let Ok(header) = entry.parse(&self.me.group) else { continue };
+            let branch = Branch::of(entry.id(), &header);
+            around.entry((header.author, header.seq)).or_default().push(branch);
+        }
+        self.judge_batch(now, batch, around)
+    }
+
+    /// The places in their authors' chains, beside what is in memory, that decide about these entries.
+    fn places_to_read(&self, entries: &[Entry]) -> Vec<SeqRange> {
+        let mut places = BTreeSet::new();
+        for entry in entries {
+            let Ok(header) = entry.read_header() else { continue };
+            let author = header.author;
+            let around = [Some(header.seq), header.seq.checked_sub(1), header.seq.checked_add(1)];
+            places.extend(
+                around
+                    .into_iter()
+                    .flatten()
+                    .filter(|seq| self.log.holds(&author, *seq))
+                    .filter(|seq| self.log.stands(&author, *seq).is_none())
+                    .map(|seq| (author, seq, seq)),
+            );
+        }
+        places.into_iter().take(IDS_MAX).collect()
+    }
+
+    fn judge_batch(&mut self, now: Now, batch: Batch, mut around: Around) -> Result<(), Reject> {
+        let Batch { entries, from, answer } = batch;
+        let is_push = answer.is_none() && from.is_some();
+        let (mut changes, mut taken) = (Vec::new(), Vec::new());
+        let mut fault = Ok(());
+        for entry in entries {
+            match self.judge(now, &entry, (&around, is_push)) {
+                Ok(Judged::New(new)) => {
+                    let place = (new.header.author, new.header.seq);
+                    let branch = Branch::of(new.id, &new.header);
+                    around.entry(place).or_default().push(branch);
+                    let (lacks, is_fork) = (new.lacks, !new.beside.is_empty());
+                    let (entry, header) = self.file(now, new, &mut changes);
+                    taken.push((entry, header, lacks, is_fork));
+                }
+                Ok(Judged::Refused(author, seq)) => changes.extend(self.log.refuse(&author, seq)),
+                Ok(Judged::Early) => self.park(now, Parked::Entry(entry), from),
+                Ok(Judged::Dropped) => {}
+                Err(_reject) if from.is_none() => {}
+                Err(reject) => {
+                    fault = Err(reject);
+                    break;
+                }
+            }
+        }
+        if let (Some(link), Some(_), false) = (from, &answer, taken.is_empty()) {
+            self.filling.insert(link);
+        }
+        self.persist(changes);
+        for (entry, header, lacks, is_fork) in taken {
+            if let (Some(id), Some(up)) = (lacks, from.and_then(|link| self.up(link))) {
+                up.want_id(id);
+            }
+            self.spread(now, (&entry, &header), from, (is_fork, is_push));
+            self.owe_ack(now, header.author);
+        }
+        match (from, answer) {
+            (Some(link), Some(answer)) => {
+                self.on_answer(link, &answer);
+                self.must_fetch = true;
+            }
+            (Some(link), None) => self.fetch(now, link),
+            (None, _) => {}
+        }
+        fault
+    }
+
+    /// What is to be remembered of a new entry of someone else.
+    fn file(&mut self, now: Now, new: New, changes: &mut Vec<Change>) -> (Entry, EntryHeader) {
+        let New { id, mut entry, header, beside, broken, .. } = new;
+        self.budgets.charge(now.instant, header.author, entry.size());
+        let gone = self.gone.remove(&id).filter(|gone| gone.author == header.author);
+        if gone.is_some() {
+            entry.body = None;
+        }
+        let is_shown = match (&entry.body, gone) {
+            (Some(body), _) => Body::decode(&body.payload).map_or(true, |body| body.is_shown()),
+            (None, gone) => gone.is_none_or(|gone| gone.is_shown),
+        };
+        let effects = self.effects(&header, id, &entry);
+        changes.push(accepted(now, (id, &entry, &header), None, is_shown));
+        changes.extend(self.log.note(id, &header, beside));
+        if let (false, Some(next)) = (broken.is_empty(), header.seq.checked_add(1)) {
+            let stands = self.log.stands(&header.author, next);
+            changes.push(self.log.mark(header.author, next, stands.unwrap_or(broken)));
+        }
+        changes.extend(effects);
+        if is_shown {
+            changes.push(Change::Notice(Notice::Entry(id)));
+        }
+        (entry, header)
+    }
+
+    /// What an entry does to others of its author: an edit takes the place of words, a take-back ends
+    /// them.
+    pub(crate) fn effects(
+        &mut self,
+        header: &EntryHeader,
+        id: EntryId,
+        entry: &Entry,
+    ) -> Vec<Change> {
+        let body = entry.body.as_ref().and_then(|body| Body::decode(&body.payload).ok());
+        let versions = match &body {
+            Some(Body::Edit(edit)) => &edit.versions,
+            Some(Body::TakeBack(take_back)) => &take_back.versions,
+            Some(Body::Text(_) | Body::Noop(_) | Body::Unknown(_)) | None => return Vec::new(),
+        };
+        if !versions.are_before(header.seq) {
+            return Vec::new();
+        }
+        let author = header.author;
+        let mut changes = self.end_bodies(author, versions);
+        if let Some((root, _)) = versions.root() {
+            if matches!(body, Some(Body::Edit(_))) {
+                let instead = Instead { of: root.id, author, seq: header.seq, by: id.0 };
+                changes.push(Change::Instead(instead));
+            }
+            changes.push(Change::Notice(Notice::Changed(root.id.0)));
+        }
+        changes
+    }
+
+    /// The bodies of these entries are to be gone.
+    pub(crate) fn end_bodies(&mut self, author: MemberId, versions: &Versions) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (nth, own) in versions.all().iter().enumerate() {
+            let gone = Gone { author, seq: own.seq, id: own.id, is_shown: nth == 0 };
+            let is_held = self.log.holds(&author, own.seq) && !self.log.is_forked(&author, own.seq);
+            if !is_held {
+                let waiting = self.gone.values().filter(|gone| gone.author == author).count();
+                if waiting >= GONE_MAX {
+                    continue;
+                }
+                self.gone.insert(own.id, gone);
+            }
+            changes.push(Change::Gone(gone));
+        }
+        changes
+    }
+
+    fn judge(
+        &mut self,
+        now: Now,
+        entry: &Entry,
+        (around, is_push): (&Around, bool),
+    ) -> Result<Judged, Reject> {
+        let header = entry.parse(&self.me.group)?;
+        let (id, author, seq) = (entry.id(), header.author, header.seq);
+        let is_held = self.log.holds(&author, seq);
+        let beside = if is_held { self.standing_at(around, &author, seq) } else { Some(vec![]) };
+        // Not in memory and not read: the entry comes again.
+        let Some(beside) = beside else { return Ok(Judged::Dropped) };
+        if is_held && (beside.is_empty() || beside.iter().any(|held| held.id == id)) {
+            return Ok(Judged::Dropped);
+        }
+        if self.is_cut(&header, id) || self.log.is_in_pieces(&author, seq) {
+            return Ok(Judged::Dropped);
+        }
+        // A body goes only when its author says so: else whoever served it took it away.
+        let may_lack = self.gone.get(&id).is_some_and(|gone| gone.author == author);
+        if entry.body.is_none() && !may_lack {
+            return Ok(Judged::Dropped);
+        }
+        if header.wall > now.unix_ms.saturating_add(FUTURE_MS) {
+            return Ok(Judged::Early);
+        }
+        if let Some(early) = self.check_alone(entry, &header)? {
+            return Ok(early);
+        }
+        if !beside.is_empty() && !self.log.may_branch((&author, seq), &beside, id) {
+            return Ok(Judged::Dropped);
+        }
+        // Over budget: it comes with the answer to a Want, when the others had theirs.
+        if is_push && self.budgets.is_over(now.instant, &author) {
+            return Ok(Judged::Dropped);
+        }
+        Ok(self.judge_in_chain(around, (id, entry, header), beside))
+    }
+
+    /// Validity: a function of the entry and the ops of its view alone.
+    fn check_alone(
+        &mut self,
+        entry: &Entry,
+        header: &EntryHeader,
+    ) -> Result<Option<Judged>, Reject> {
+        let Some(readers) = self.dag.readers(&header.ops) else { return Ok(Some(Judged::Early)) };
+        if !readers.members.contains(&header.author) {
+            return Err(Reject::Entry("its author is not in the view it names"));
+        }
+        if !readers.members.contains(&self.me.id) {
+            return Err(Reject::Entry("not ours to read"));
+        }
+        let subkeys = self.dag.subkeys_in(&header.author, header.msk, &header.ops);
+        if !subkeys.iter().any(|msk| entry.verify(msk).is_ok()) {
+            return Err(Reject::Signature);
+        }
+        Ok(None)
+    }
+
+    /// The rules between an entry and those before and after it, as far as they are held.
+    fn judge_in_chain(
+        &self,
+        around: &Around,
+        (id, entry, header): (EntryId, &Entry, EntryHeader),
+        beside: Vec<Branch>,
+    ) -> Judged {
+        let (author, seq) = (header.author, header.seq);
+        let at = |seq: Option<u32>| {
+            seq.and_then(|seq| self.standing_at(around, &author, seq)).unwrap_or_default()
+        };
+        let this = Branch::of(id, &header);
+        let before = at(seq.checked_sub(1));
+        let follows = before.iter().find(|held| held.id == header.prev);
+        if follows.is_some_and(|held| !self.may_follow(held, &this)) {
+            return Judged::Refused(author, seq);
+        }
+        let lacks = (!before.is_empty() && follows.is_none()).then_some(header.prev);
+        let broken = at(seq.checked_add(1))
+            .into_iter()
+            .filter(|next| next.prev == id && !self.may_follow(&this, next))
+            .collect();
+        Judged::New(New { id, entry: entry.clone(), header, beside, broken, lacks })
+    }
+
+    /// Lamport rises, and a view never shrinks.
+    fn may_follow(&self, before: &Branch, after: &Branch) -> bool {
+        after.lamport > before.lamport
+            && self.dag.closure(&before.ops).is_subset(&self.dag.closure(&after.ops))
+    }
+
+    fn standing_at(&self, around: &Around, author: &MemberId, seq: u32) -> Option<Vec<Branch>> {
+        self.log.stands(author, seq).or_else(|| around.get(&(*author, seq)).cloned())
+    }
+
+    /// Whether an entry is one of someone who is out, beyond what they pinned as theirs.
+    fn is_cut(&self, header: &EntryHeader, id: EntryId) -> bool {
+        !self.dag.members().contains(&header.author)
+            && self
+                .dag
+                .cut(&header.author)
+                .is_none_or(|(seq, pinned)| header.seq > seq || (header.seq == seq && id != pinned))
+    }
+}
+
+/// What a store needs to file an entry.
+pub(crate) fn accepted(
+    now: Now,
+    (id, entry, header): (EntryId, &Entry, &EntryHeader),
+    local: Option<LocalId>,
+    is_shown: bool,
+) -> Change {
+    Change::Entry(Box::new(Accepted {
+        id,
+        author: header.author,
+        seq: header.seq,
+        order: Order::new(header.lamport, &header.author, header.seq),
+        first_seen_ms: now.unix_ms,
+        local,
+        is_shown,
+        entry: entry.clone(),
+    }))
+}

@@ -1,0 +1,94 @@
+//! With whom links are kept: with everyone, or in a large group with some.
+//!
+//! Every member knows all others, so those who are linked by chance are chosen from all of them, and a
+//! few are exchanged from time to time, as in Leitao et al., "HyParView", DSN 2007, whose passive view
+//! is the list of members here.
+
+use std::collections::BTreeSet;
+
+use rand_core::Rng;
+
+use crate::ids::MemberId;
+use crate::limits::{FULL_MESH_MAX, MESH_LINKS};
+
+/// Whom to dial.
+#[derive(Debug, Default)]
+pub(crate) struct Mesh {
+    /// None: everyone.
+    chosen: Option<BTreeSet<MemberId>>,
+}
+
+impl Mesh {
+    /// Whether everyone is to be linked with everyone.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.chosen.is_none()
+    }
+
+    /// Whether this member is to be dialled.
+    pub(crate) fn wants(&self, member: &MemberId) -> bool {
+        self.chosen.as_ref().is_none_or(|chosen| chosen.contains(member))
+    }
+
+    /// Takes note of who the others are, and of those of them who are linked.
+    pub(crate) fn refresh(
+        &mut self,
+        others: &BTreeSet<MemberId>,
+        linked: &BTreeSet<MemberId>,
+        rng: &mut impl Rng,
+    ) {
+        if others.len() <= FULL_MESH_MAX {
+            self.chosen = None;
+            return;
+        }
+        let mut chosen = self.chosen.take().unwrap_or_default();
+        chosen.retain(|member| others.contains(member));
+        chosen.extend(linked.iter().copied().take(MESH_LINKS.saturating_sub(chosen.len())));
+        let mut left: Vec<_> = others.difference(&chosen).copied().collect();
+        while chosen.len() < MESH_LINKS && !left.is_empty() {
+            let bound = u64::try_from(left.len()).unwrap_or(1);
+            let at = rng.next_u64().checked_rem(bound).and_then(|at| usize::try_from(at).ok());
+            chosen.insert(left.swap_remove(at.unwrap_or(0)));
+        }
+        self.chosen = Some(chosen);
+    }
+
+    /// Lets go of those who could not be reached; others take their places at the next
+    /// [`Self::refresh`].
+    pub(crate) fn drop_unreached(&mut self, linked: &BTreeSet<MemberId>) {
+        if let Some(chosen) = &mut self.chosen {
+            chosen.retain(|member| linked.contains(member));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha12Rng;
+    use rand_core::SeedableRng as _;
+
+    fn members(count: u8) -> BTreeSet<MemberId> {
+        (0..count).map(|n| MemberId([n; 32])).collect()
+    }
+
+    #[test]
+    fn a_large_group_links_some_with_some_and_replaces_who_is_away() {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let (mut mesh, nobody) = (Mesh::default(), BTreeSet::new());
+        mesh.refresh(&members(64), &nobody, &mut rng);
+        assert!(mesh.is_full() && members(64).iter().all(|member| mesh.wants(member)));
+        mesh.refresh(&members(65), &nobody, &mut rng);
+        let wanted = |mesh: &Mesh| -> BTreeSet<_> {
+            members(65).into_iter().filter(|member| mesh.wants(member)).collect()
+        };
+        let first = wanted(&mesh);
+        assert_eq!((mesh.is_full(), first.len()), (false, MESH_LINKS));
+        mesh.refresh(&members(65), &nobody, &mut rng);
+        assert_eq!(wanted(&mesh), first, "nobody is exchanged for no reason");
+        let linked: BTreeSet<_> = first.iter().copied().take(20).collect();
+        mesh.drop_unreached(&linked);
+        mesh.refresh(&members(65), &linked, &mut rng);
+        let second = wanted(&mesh);
+        assert!(second.len() == MESH_LINKS && second.is_superset(&linked));
+    }
+}

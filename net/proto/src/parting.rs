@@ -1,0 +1,113 @@
+//! Counting newcomers in, and leaving.
+
+use rand_core::CryptoRng;
+
+use crate::change::{Arrival, Change};
+use crate::control::{Leave, OpBody, Welcome};
+use crate::engine::{Done, Engine};
+use crate::error::{Refusal, Reject};
+use crate::ids::MemberId;
+use crate::limits::{LEAVE_TOLD_MS, WELCOME_AFTER_MS, WELCOMES_PER_SPONSOR};
+use crate::timers::{Now, minutes_to_unix_ms};
+
+impl<R: CryptoRng> Engine<R> {
+    /// A person counts someone in. Twice is once.
+    pub(crate) fn welcome(&mut self, now: Now, member: MemberId) -> Result<Done, Refusal> {
+        if self.dag.has_welcomed(&self.me.id, &member) {
+            return Ok(Done::Nothing);
+        }
+        if !self.is_current {
+            return Err(Refusal::NotYet);
+        }
+        match self.author(now, &OpBody::Welcome(Welcome { member })) {
+            Ok(_) => Ok(Done::Nothing),
+            Err(Reject::Early) => Err(self.clock_refusal()),
+            Err(_not_valid) => Err(Refusal::NotToWelcome),
+        }
+    }
+
+    /// A person does not want to count someone in without being asked.
+    pub(crate) fn object(&mut self, now: Now, member: MemberId) -> Result<Done, Refusal> {
+        if member == self.me.id || !self.dag.members().contains(&member) {
+            return Err(Refusal::NotToWelcome);
+        }
+        let first_seen_ms =
+            self.arrivals.get(&member).map_or(now.unix_ms, |arrival| arrival.first_seen_ms);
+        let arrival = Arrival { member, first_seen_ms, is_objected: true };
+        self.arrivals.insert(member, arrival);
+        self.persist(vec![Change::Arrival(arrival)]);
+        Ok(Done::Nothing)
+    }
+
+    /// Someone is seen here for the first time.
+    pub(crate) fn note_arrival(&mut self, now: Now, member: MemberId) -> Option<Change> {
+        if self.arrivals.contains_key(&member) {
+            return None;
+        }
+        let arrival = Arrival { member, first_seen_ms: now.unix_ms, is_objected: false };
+        self.arrivals.insert(member, arrival);
+        Some(Change::Arrival(arrival))
+    }
+
+    /// Whoever came a week ago and was not objected to is counted in, at most two of one sponsor in a
+    /// week: people had the time to look.
+    pub(crate) fn welcome_those_due(&mut self, now: Now) {
+        if !self.is_current || self.clock.is_off() {
+            return;
+        }
+        let mut due: Vec<_> = self
+            .arrivals
+            .values()
+            .filter(|arrival| {
+                !arrival.is_objected
+                    && now.unix_ms >= arrival.first_seen_ms.saturating_add(WELCOME_AFTER_MS)
+            })
+            .map(|arrival| (arrival.first_seen_ms, arrival.member))
+            .collect();
+        due.sort_unstable();
+        let a_week_ago = now.unix_ms.saturating_sub(WELCOME_AFTER_MS);
+        for (_, member) in due {
+            if !self.dag.awaits_welcome_by(&self.me.id, &member) {
+                continue;
+            }
+            let is_enough = self.dag.sponsors_of(&member).into_iter().any(|sponsor| {
+                let lately = self.dag.welcomed_by(&self.me.id).filter(|(wall, welcomed)| {
+                    minutes_to_unix_ms(*wall) > a_week_ago
+                        && self.dag.sponsors_of(welcomed).contains(&sponsor)
+                });
+                lately.count() >= WELCOMES_PER_SPONSOR
+            });
+            if !is_enough {
+                // What is not valid now is tried again the next time.
+                self.author(now, &OpBody::Welcome(Welcome { member })).ok();
+            }
+        }
+    }
+
+    /// Ends this device's membership: what was said up to here is pinned, everyone linked hears of it, and
+    /// every link is closed.
+    pub(crate) fn leave(&mut self, now: Now) -> Result<Done, Refusal> {
+        if self.is_current {
+            self.sign_outbox(now);
+        }
+        let last = self.log.chain(&self.me.id).map(|chain| (chain.seq, chain.id));
+        match self.author(now, &OpBody::Leave(Leave { last })) {
+            Ok(_) => Ok(Done::Nothing),
+            Err(Reject::Early) => Err(Refusal::ClockWentBack),
+            Err(_too_many) => Err(Refusal::Bad("not now: too much has happened at once")),
+        }
+    }
+
+    /// Whether this device left, and some of the others may not have heard of it yet: then they are still
+    /// looked for, to tell them.
+    pub(crate) fn is_leaving(&self, now: Now) -> bool {
+        self.dag.left_at(&self.me.id).is_some_and(|wall| {
+            now.unix_ms < minutes_to_unix_ms(wall).saturating_add(LEAVE_TOLD_MS)
+        })
+    }
+
+    /// Our clock was ahead once, or it is off now.
+    pub(crate) fn clock_refusal(&self) -> Refusal {
+        if self.clock.is_off() { Refusal::ClockIsOff } else { Refusal::ClockWentBack }
+    }
+}

@@ -1,0 +1,318 @@
+//! What the person here says: durable at once, signed as soon as it is safe to, then pushed.
+//!
+//! ```text
+//! Written (durable, unsigned) -> first catch-up of this run -> Signed (durable) -> pushed
+//! ```
+
+use rand_core::CryptoRng;
+
+use crate::change::{Change, Instead, Notice, Wanted, Written};
+use crate::encoding::{Bytes, List, Text};
+use crate::engine::{Done, Engine, Event, Which};
+use crate::error::{Refusal, Reject};
+use crate::ids::{EntryId, LocalId, RequestId};
+use crate::intake::accepted;
+use crate::keys::draw;
+use crate::limits::{ENTRY_DEPS_MAX, OUTBOX_MAX, SUITE, TEXT_MAX, VERSION, VERSIONS_MAX};
+use crate::log::{Ends, Entry, EntryBody, EntryHeader, Own, Versions};
+use crate::message::{self, Body};
+use crate::reading::Reading;
+use crate::timers::Now;
+
+/// An entry's lamport never reaches this by an honest author (docs/protocol.md, "Entries").
+const LAMPORT_HONEST_MAX: u64 = 1 << 62;
+
+/// What is to become of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rewrite {
+    /// It says this from now on.
+    Edit(EntryId, Text<TEXT_MAX>),
+    /// It says nothing any more.
+    TakeBack(EntryId),
+}
+
+impl<R: CryptoRng> Engine<R> {
+    /// A person says something.
+    pub(crate) fn say(
+        &mut self,
+        now: Now,
+        text: String,
+        reply_to: Option<EntryId>,
+    ) -> Result<Done, Refusal> {
+        let text = text_of(text)?;
+        self.write(now, &Body::Text(message::Text { reply_to, text }), None)
+    }
+
+    /// A person says something else instead. None: answered when the message was read.
+    pub(crate) fn edit(
+        &mut self,
+        request: RequestId,
+        message: Which,
+        text: String,
+    ) -> Result<Option<Done>, Refusal> {
+        let text = text_of(text)?;
+        match message {
+            Which::Written(local) => self.edit_written(local, text).map(Some),
+            Which::Entry(id) => {
+                let why = Reading::Rewrite(request, Rewrite::Edit(id, text));
+                self.read(why, Wanted::Versions(id));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A person takes something back. None: answered when the message was read.
+    pub(crate) fn take_back(
+        &mut self,
+        request: RequestId,
+        message: Which,
+    ) -> Result<Option<Done>, Refusal> {
+        match message {
+            Which::Written(local) => {
+                let at = self.outbox.iter().position(|written| written.local == local);
+                at.and_then(|at| self.outbox.remove(at)).ok_or(Refusal::NoSuchMessage)?;
+                let notice = Change::Notice(Notice::Changed(local.0));
+                self.persist(vec![Change::Unwritten(local), notice]);
+                Ok(Some(Done::Nothing))
+            }
+            Which::Entry(id) => {
+                let why = Reading::Rewrite(request, Rewrite::TakeBack(id));
+                self.read(why, Wanted::Versions(id));
+                Ok(None)
+            }
+        }
+    }
+
+    fn edit_written(&mut self, local: LocalId, text: Text<TEXT_MAX>) -> Result<Done, Refusal> {
+        let written = self.outbox.iter_mut().find(|written| written.local == local);
+        let written = written.ok_or(Refusal::NoSuchMessage)?;
+        let Ok(Body::Text(before)) = Body::decode(&written.payload) else {
+            return Err(Refusal::NoSuchMessage);
+        };
+        written.payload = payload_of(&Body::Text(message::Text { text, ..before }))?;
+        let changed = Change::Written(written.clone());
+        self.persist(vec![changed, Change::Notice(Notice::Changed(local.0))]);
+        Ok(Done::Nothing)
+    }
+
+    /// The message and its newest edit were read: what is wanted of it is written.
+    pub(crate) fn on_versions(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        rewrite: Rewrite,
+        found: Vec<Entry>,
+    ) {
+        let event = match self.rewrite(now, rewrite, &found) {
+            Ok(done) => Event::Done { request, done },
+            Err(refusal) => Event::Refused { request, refusal },
+        };
+        self.event(event);
+    }
+
+    fn rewrite(&mut self, now: Now, rewrite: Rewrite, found: &[Entry]) -> Result<Done, Refusal> {
+        let (root, edit) = found.split_first().ok_or(Refusal::NoSuchMessage)?;
+        let header = root.read_header().map_err(|_damaged| Refusal::NoSuchMessage)?;
+        if header.author != self.me.id {
+            return Err(Refusal::NotYours);
+        }
+        let id = root.id();
+        let mut versions = vec![Own { seq: header.seq, id }];
+        let body =
+            |entry: &Entry| entry.body.as_ref().and_then(|body| Body::decode(&body.payload).ok());
+        let mut is_there = matches!(body(root), Some(Body::Text(_)));
+        if let Some((entry, Body::Edit(edit))) =
+            edit.first().and_then(|entry| Some((entry, body(entry)?)))
+            && let Ok(header) = entry.read_header()
+            && header.author == self.me.id
+        {
+            versions = edit.versions.all().to_vec();
+            versions.push(Own { seq: header.seq, id: entry.id() });
+            is_there = true;
+        }
+        let waiting = self.waiting_edit_of(id);
+        match rewrite {
+            Rewrite::Edit(_, text) if is_there || waiting.is_some() => {
+                // One more must fit, to take it back.
+                if versions.len() >= VERSIONS_MAX.saturating_sub(1) {
+                    return Err(Refusal::Bad("this message was changed too often; take it back"));
+                }
+                let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
+                let body = Body::Edit(message::Edit { versions, text });
+                self.write(now, &body, waiting).map(|_said| Done::Nothing)
+            }
+            Rewrite::Edit(..) => Err(Refusal::NoSuchMessage),
+            Rewrite::TakeBack(_) if is_there || waiting.is_some() => {
+                let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
+                let body = Body::TakeBack(message::TakeBack { versions });
+                self.write(now, &body, waiting).map(|_said| Done::Nothing)
+            }
+            // It is gone already; an entry that is no message cannot be taken back.
+            Rewrite::TakeBack(_) if root.body.is_none() => Ok(Done::Nothing),
+            Rewrite::TakeBack(_) => Err(Refusal::NoSuchMessage),
+        }
+    }
+
+    /// The edit of a message that waits to be signed: what comes now takes its place.
+    fn waiting_edit_of(&self, root: EntryId) -> Option<LocalId> {
+        let is_edit_of = |written: &&Written| match Body::decode(&written.payload) {
+            Ok(Body::Edit(edit)) => edit.versions.root().is_some_and(|(own, _)| own.id == root),
+            Ok(Body::Text(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_)) | Err(_) => {
+                false
+            }
+        };
+        self.outbox.iter().find(is_edit_of).map(|written| written.local)
+    }
+
+    /// Makes something of ours durable; signed at once if our chain can go on. `instead` of it nothing
+    /// waits any more.
+    fn write(&mut self, now: Now, body: &Body, instead: Option<LocalId>) -> Result<Done, Refusal> {
+        if self.outbox.len() >= OUTBOX_MAX && instead.is_none() {
+            return Err(Refusal::Busy);
+        }
+        let payload = payload_of(body)?;
+        let before: Vec<_> = instead.map(Change::Unwritten).into_iter().collect();
+        self.outbox.retain(|written| Some(written.local) != instead);
+        if self.is_current {
+            self.sign_outbox(now);
+        }
+        let nth = |last: &Written| last.nth.saturating_add(1).max(now.unix_ms);
+        let written = Written {
+            local: LocalId(draw(&mut self.rng)),
+            nth: self.outbox.back().map_or(now.unix_ms, nth),
+            wall: self.clock.clamped(now),
+            payload,
+        };
+        if self.is_current && self.outbox.is_empty() {
+            match self.sign(now, written.clone(), Some(before.clone())) {
+                Ok(id) => return Ok(Done::Said(id)),
+                Err(Reject::TooLong) => return Err(Refusal::TooLarge),
+                // More heads than a view may name: it stays written until they are merged.
+                Err(_not_now) => {}
+            }
+        }
+        let local = written.local;
+        self.outbox.push_back(written.clone());
+        let mut changes = before;
+        changes.push(Change::Written(written));
+        changes.extend(self.effects_of_written(body, local));
+        self.persist(changes);
+        Ok(Done::Written(local))
+    }
+
+    /// What is written and not signed shows here at once.
+    fn effects_of_written(&mut self, body: &Body, local: LocalId) -> Vec<Change> {
+        let versions = match body {
+            Body::Edit(edit) => &edit.versions,
+            Body::TakeBack(take_back) => &take_back.versions,
+            Body::Text(_) | Body::Noop(_) | Body::Unknown(_) => {
+                return vec![Change::Notice(Notice::Written(local))];
+            }
+        };
+        let author = self.me.id;
+        let mut changes = self.end_bodies(author, versions);
+        if let Some((root, _)) = versions.root() {
+            if matches!(body, Body::Edit(_)) {
+                let instead = Instead { of: root.id, author, seq: u32::MAX, by: local.0 };
+                changes.push(Change::Instead(instead));
+            }
+            changes.push(Change::Notice(Notice::Changed(root.id.0)));
+        }
+        changes
+    }
+
+    /// Signs what was written while nobody was linked, in the order in which it was written.
+    pub(crate) fn sign_outbox(&mut self, now: Now) {
+        while let Some(written) = self.outbox.pop_front() {
+            // What was durable fits; were it not so, it would stay written and never be sent.
+            if self.sign(now, written.clone(), None).is_err() {
+                self.outbox.push_front(written);
+                return;
+            }
+        }
+    }
+
+    /// Signs one message on top of our chain, makes it durable and pushes it. `fresh`: it was not durable
+    /// before, and these changes go with it.
+    fn sign(
+        &mut self,
+        now: Now,
+        written: Written,
+        fresh: Option<Vec<Change>>,
+    ) -> Result<EntryId, Reject> {
+        let was_durable = fresh.is_none();
+        let (entry, header) = self.next_entry(written.wall, written.payload)?;
+        let id = entry.id();
+        let body = entry.body.as_ref().map(|body| Body::decode(&body.payload));
+        let is_shown = body.is_none_or(|body| body.map_or(true, |body| body.is_shown()));
+        let effects = self.effects(&header, id, &entry);
+        let local = was_durable.then_some(written.local);
+        let mut changes = fresh.unwrap_or_default();
+        changes.push(accepted(now, (id, &entry, &header), local, is_shown));
+        changes.extend(self.log.note(id, &header, Vec::new()));
+        // Of what was written before, this device heard when it was written.
+        changes.extend(
+            effects
+                .into_iter()
+                .filter(|change| !was_durable || !matches!(change, Change::Notice(_))),
+        );
+        if !was_durable && is_shown {
+            changes.push(Change::Notice(Notice::Entry(id)));
+        }
+        self.persist(changes);
+        self.push_entry(now, &entry, &header);
+        Ok(id)
+    }
+
+    /// The next entry of our own chain.
+    fn next_entry(
+        &mut self,
+        wall: u64,
+        payload: Bytes<{ crate::limits::PAYLOAD_MAX }>,
+    ) -> Result<(Entry, EntryHeader), Reject> {
+        let own = self.log.chain(&self.me.id);
+        let (seq, prev, lamport) = own.map_or((0, EntryId::ZERO, 0), |chain| {
+            (chain.seq.saturating_add(1), chain.id, chain.lamport)
+        });
+        // A view never shrinks: what our last entry named, and our own coming, stays in it.
+        let mut must: Vec<_> = self.dag.coming_of(&self.me.id).into_iter().collect();
+        must.extend(own.map_or(&[][..], |chain| &chain.ops));
+        let view = self.dag.view_with(&must).ok_or(Reject::Op("too many heads: a Merge is due"))?;
+        let mut others: Vec<_> = self
+            .log
+            .chains()
+            .filter(|chain| chain.author != self.me.id && chain.lamport < LAMPORT_HONEST_MAX)
+            .map(|chain| (chain.lamport, chain.id))
+            .collect();
+        others.sort_unstable_by(|a, b| b.cmp(a));
+        let seen = others.first().map_or(0, |(lamport, _)| *lamport);
+        let header = EntryHeader {
+            v: VERSION,
+            suite: SUITE,
+            space: self.me.group.0,
+            author: self.me.id,
+            seq,
+            prev,
+            deps: List::first(others.into_iter().map(|(_, id)| id).take(ENTRY_DEPS_MAX)),
+            ops: List::first(view),
+            lamport: seen.max(lamport).saturating_add(1),
+            msk: 0,
+            wall,
+            ends: Ends::Default,
+            payload_hash: [0; 32],
+        };
+        let body = EntryBody { salt: draw(&mut self.rng), payload };
+        Entry::sign(header.clone(), body, &self.me).map(|entry| (entry, header))
+    }
+}
+
+fn text_of(text: String) -> Result<Text<TEXT_MAX>, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::Bad("a message needs a text"));
+    }
+    Text::new(text).ok_or(Refusal::TooLarge)
+}
+
+fn payload_of(body: &Body) -> Result<Bytes<{ crate::limits::PAYLOAD_MAX }>, Refusal> {
+    body.encode().ok().and_then(Bytes::new).ok_or(Refusal::TooLarge)
+}
