@@ -122,7 +122,7 @@ impl Memory {
                 None => written.map(|written| &written.payload),
             };
             match Body::decode(payload?) {
-                Ok(Body::Edit(edit)) => Some(edit.text.to_string()),
+                Ok(Body::Edit(edit)) => Some(edit.words.text.to_string()),
                 other => panic!("an edit: {other:?}"),
             }
         });
@@ -186,7 +186,7 @@ impl Memory {
 pub(crate) fn shown(payload: &[u8]) -> String {
     match Body::decode(payload) {
         Ok(Body::Text(text)) => text.text.to_string(),
-        Ok(Body::Edit(edit)) => format!("(edit) {}", edit.text.to_string()),
+        Ok(Body::Edit(edit)) => format!("(edit) {}", &*edit.words.text),
         Ok(Body::TakeBack(_) | Body::Noop(_)) => "(nothing)".to_owned(),
         Ok(Body::Unknown(_)) | Err(_) => "(unknown)".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! What an entry says.
 
 use proto::EntryId;
-use proto::message::Body;
+use proto::message::{Body, Text};
 
 /// What one entry shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +21,19 @@ pub enum Said {
     Gone,
 }
 
-/// Reads a payload, none when its body is gone, and what it was edited to, if it was.
+/// Reads the payload of a message, or that of its newest edit; none when its body is gone.
 #[must_use]
-pub fn said(payload: Option<&[u8]>, edited: Option<&str>) -> Said {
-    let body = payload.map(Body::decode);
-    let (text, reply_to) = match body {
-        Some(Ok(Body::Text(words))) => (Some(words.text.into_string()), words.reply_to),
-        // What its author encoded wrongly is no worse than a kind not known yet. Edits and take-backs are
-        // no messages: they are shown where those stand that they are about.
-        Some(Ok(Body::Edit(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_)) | Err(_)) => {
-            return Said::Unknown;
-        }
-        None => (None, None),
+pub fn said(payload: Option<&[u8]>) -> Said {
+    let text = |words: Text, is_edited| Said::Text {
+        text: words.text.into_string(),
+        reply_to: words.reply_to,
+        is_edited,
     };
-    match edited.map(str::to_owned).or(text) {
-        Some(text) => Said::Text { text, reply_to, is_edited: edited.is_some() },
+    match payload.map(Body::decode) {
+        Some(Ok(Body::Text(words))) => text(words, false),
+        Some(Ok(Body::Edit(edit))) => text(edit.words, true),
+        // What its author encoded wrongly is no worse than a kind not known yet.
+        Some(Ok(Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_)) | Err(_)) => Said::Unknown,
         None => Said::Gone,
     }
 }
@@ -46,15 +44,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_shown_as_unknown_and_what_ended_as_gone() {
-        assert_eq!(said(Some(&[1, 2, 3]), None), Said::Unknown);
-        assert_eq!(said(None, None), Said::Gone);
-        let body =
-            proto::message::Text { reply_to: None, text: proto::Text::new("hello").unwrap() };
-        let payload = Body::Text(body).encode().unwrap();
-        let hello = Said::Text { text: "hello".into(), reply_to: None, is_edited: false };
-        assert_eq!(said(Some(&payload), None), hello);
-        let edited = Said::Text { text: "hi".into(), reply_to: None, is_edited: true };
-        assert_eq!(said(Some(&payload), Some("hi")), edited);
-        assert_eq!(said(None, Some("hi")), edited, "the first words are forgotten");
+        assert_eq!(said(Some(&[1, 2, 3])), Said::Unknown);
+        assert_eq!(said(None), Said::Gone);
+        let words = Text { reply_to: None, text: proto::Text::new("hello").unwrap() };
+        let payload = Body::Text(words.clone()).encode().unwrap();
+        let hello = |is_edited| Said::Text { text: "hello".into(), reply_to: None, is_edited };
+        assert_eq!(said(Some(&payload)), hello(false));
+        let own = proto::Own { seq: 0, id: EntryId([1; 32]) };
+        let versions = proto::Versions::new(vec![own]).unwrap();
+        let edit = proto::message::Edit { versions, words };
+        let payload = Body::Edit(edit).encode().unwrap();
+        assert_eq!(said(Some(&payload)), hello(true), "the first words are forgotten");
     }
 }

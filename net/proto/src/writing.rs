@@ -120,7 +120,11 @@ impl<R: CryptoRng> Engine<R> {
         let mut versions = vec![Own { seq: header.seq, id }];
         let body =
             |entry: &Entry| entry.body.as_ref().and_then(|body| Body::decode(&body.payload).ok());
-        let mut is_there = matches!(body(root), Some(Body::Text(_)));
+        let mut reply_to = None;
+        let mut is_there = false;
+        if let Some(Body::Text(words)) = body(root) {
+            (reply_to, is_there) = (words.reply_to, true);
+        }
         if let Some((entry, Body::Edit(edit))) =
             edit.first().and_then(|entry| Some((entry, body(entry)?)))
             && let Ok(header) = entry.read_header()
@@ -128,7 +132,7 @@ impl<R: CryptoRng> Engine<R> {
         {
             versions = edit.versions.all().to_vec();
             versions.push(Own { seq: header.seq, id: entry.id() });
-            is_there = true;
+            (reply_to, is_there) = (edit.words.reply_to, true);
         }
         let waiting = self.waiting_edit_of(id);
         match rewrite {
@@ -138,13 +142,17 @@ impl<R: CryptoRng> Engine<R> {
                     return Err(Refusal::Bad("this message was changed too often; take it back"));
                 }
                 let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
-                let body = Body::Edit(message::Edit { versions, text });
+                let reply_to = waiting.map_or(reply_to, |(_, reply_to)| reply_to);
+                let words = message::Text { reply_to, text };
+                let body = Body::Edit(message::Edit { versions, words });
+                let waiting = waiting.map(|(local, _)| local);
                 self.write(now, &body, waiting).map(|_said| Done::Nothing)
             }
             Rewrite::Edit(..) => Err(Refusal::NoSuchMessage),
             Rewrite::TakeBack(_) if is_there || waiting.is_some() => {
                 let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
                 let body = Body::TakeBack(message::TakeBack { versions });
+                let waiting = waiting.map(|(local, _)| local);
                 self.write(now, &body, waiting).map(|_said| Done::Nothing)
             }
             // It is gone already; an entry that is no message cannot be taken back.
@@ -153,15 +161,21 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    /// The edit of a message that waits to be signed: what comes now takes its place.
-    fn waiting_edit_of(&self, root: EntryId) -> Option<LocalId> {
-        let is_edit_of = |written: &&Written| match Body::decode(&written.payload) {
-            Ok(Body::Edit(edit)) => edit.versions.root().is_some_and(|(own, _)| own.id == root),
-            Ok(Body::Text(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_)) | Err(_) => {
-                false
+    /// The edit of a message that waits to be signed, and what it answers: what comes now takes its place.
+    fn waiting_edit_of(&self, root: EntryId) -> Option<(LocalId, Option<EntryId>)> {
+        self.outbox.iter().find_map(|written| match Body::decode(&written.payload) {
+            Ok(Body::Edit(edit)) if edit.versions.root().is_some_and(|(own, _)| own.id == root) => {
+                Some((written.local, edit.words.reply_to))
             }
-        };
-        self.outbox.iter().find(is_edit_of).map(|written| written.local)
+            Ok(
+                Body::Edit(_)
+                | Body::Text(_)
+                | Body::TakeBack(_)
+                | Body::Noop(_)
+                | Body::Unknown(_),
+            )
+            | Err(_) => None,
+        })
     }
 
     /// Makes something of ours durable; signed at once if our chain can go on. `instead` of it nothing
