@@ -2,7 +2,7 @@
 //!
 //! Reads see what was filed before in the same commit, so that a commit may write a message and sign it.
 
-use proto::{Accepted, Change, Entry, EntryHeader, LocalId, Notice, Op, Written};
+use proto::{Accepted, Change, Entry, EntryHeader, Fork, LocalId, Notice, Op, Written};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -10,8 +10,8 @@ use crate::engine::{Batch, Engine};
 use crate::error::Error;
 use crate::record::{self, Lookup};
 use crate::rows::{
-    CARD, CHAIN, Filed, ID, INVITE, Known, LOCAL, MET, NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX,
-    Place,
+    ARRIVAL, CARD, CHAIN, FORK, Filed, HELD, ID, INVITE, Known, LOCAL, MET, NOTE, NOTICES_KEPT,
+    NoteRecord, OPS, OUTBOX, Place,
 };
 use crate::seal::SpaceKeys;
 use crate::vault::GroupKeys;
@@ -64,6 +64,14 @@ impl Filing<'_> {
             Change::Met(member, addr) => {
                 self.write(&MET.named(keys, &member.0), &(*member, addr.clone()))
             }
+            Change::Fork(fork) => self.on_fork(fork),
+            Change::Held(member, seq) => self.write(&HELD.named(keys, &member.0), &(*member, *seq)),
+            Change::Arrival(arrival) => {
+                self.write(&ARRIVAL.named(keys, &arrival.member.0), arrival)
+            }
+            Change::Gone(_) | Change::Instead(_) | Change::Unwritten(_) | Change::Displaced(_) => {
+                Ok(())
+            }
             Change::Notice(notice) => self.on_notice(notice, counters),
         }
     }
@@ -95,8 +103,10 @@ impl Filing<'_> {
             place,
             local: accepted.local,
             author: accepted.author,
+            seq: accepted.seq,
             wall: wall(&accepted.entry)?,
             first_seen_ms: accepted.first_seen_ms,
+            is_shown: accepted.is_shown,
             entry: &accepted.entry,
         };
         self.write(&place.key(keys), &filed)?;
@@ -124,6 +134,11 @@ impl Filing<'_> {
             self.remove(&OUTBOX.numbered(&self.group.keys, nth, &[]))?;
         }
         self.write(&id, &Known::Signed(place))
+    }
+
+    fn on_fork(&mut self, fork: &Fork) -> Result<(), Error> {
+        let seq = fork.seq.to_be_bytes();
+        self.write(&FORK.named_with(&self.group.keys, &fork.author.0, &seq), fork)
     }
 
     fn on_written(&mut self, written: &Written) -> Result<(), Error> {

@@ -7,15 +7,15 @@ pub use messages::{Page, Row};
 
 use std::sync::Arc;
 
-use proto::{Addr, Card, Change, Entry, GroupId, Member, MemberId, Notice, Op};
+use proto::{Addr, Card, Change, Entry, Fork, GroupId, Member, MemberId, Notice, Op};
 use serde::de::DeserializeOwned;
 
 use crate::engine::{Dir, Engine};
 use crate::error::Error;
 use crate::record::{self, Records};
 use crate::rows::{
-    CARD, CHAIN, Filed, ID, INVITE, Known, LOCAL, LOCAL_PORT, MET, NOTE, NoteRecord, OPS, OUTBOX,
-    Place, Table,
+    ARRIVAL, CARD, CHAIN, FORK, Filed, HELD, ID, INVITE, Known, LOCAL, LOCAL_PORT, MET, NOTE,
+    NoteRecord, OPS, OUTBOX, Place, Table,
 };
 use crate::seal::SpaceKeys;
 use crate::shared::Shared;
@@ -63,7 +63,7 @@ impl Reader {
     }
 
     /// Everything that [`Change::is_kept_in_memory`] names: ops as they came, chains, written messages
-    /// by `nth`, cards, invitations, and where members were met.
+    /// by `nth`, cards, invitations, where members were met, forks, what members hold, and arrivals.
     ///
     /// # Errors
     /// See [`Reader`].
@@ -78,6 +78,10 @@ impl Reader {
         changes.extend(self.all(&group, INVITE)?.into_iter().map(Change::Invite));
         let met: Vec<(MemberId, Addr)> = self.all(&group, MET)?;
         changes.extend(met.into_iter().map(|(member, addr)| Change::Met(member, addr)));
+        changes.extend(self.all(&group, FORK)?.into_iter().map(Change::Fork));
+        let held: Vec<(MemberId, u32)> = self.all(&group, HELD)?;
+        changes.extend(held.into_iter().map(|(member, seq)| Change::Held(member, seq)));
+        changes.extend(self.all(&group, ARRIVAL)?.into_iter().map(Change::Arrival));
         Ok(changes)
     }
 
@@ -99,6 +103,26 @@ impl Reader {
         let group = self.shared.group(group)?;
         let _still = self.shared.reading();
         self.all(&group, CARD)
+    }
+
+    /// The numbers of chains that are to be marked where they are shown, in no order.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn forks(&self, group: &GroupId) -> Result<Vec<Fork>, Error> {
+        let group = self.shared.group(group)?;
+        let _still = self.shared.reading();
+        self.all(&group, FORK)
+    }
+
+    /// Up to where each member holds this device's own chain without a gap, as they said, in no order.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn held(&self, group: &GroupId) -> Result<Vec<(MemberId, u32)>, Error> {
+        let group = self.shared.group(group)?;
+        let _still = self.shared.reading();
+        self.all(&group, HELD)
     }
 
     /// At most `limit` notices of all groups with a cursor greater than `after`, ascending. The newest

@@ -15,11 +15,15 @@
 //! 26 MET      | member (16)                     where a member was last met
 //! 27 NOTE     | cursor (8)                      a notice; the profile's handle
 //! 28 LOCAL    | which (1)                       01 port, 02 the group was added
+//! 29 FORK     | author and seq (16)             what stands under one number of a chain
+//! 2c HELD     | member (16)                     up to where a member holds this device's chain
+//! 2d ARRIVAL  | member (16)                     someone who came lately
 //! ```
 //!
 //! Numbers are big-endian, ids and names are keyed hashes. A number with a star is moved by a secret
 //! distance of its group and table: its order stays, and whoever holds the disk and knows a group's
-//! words cannot find them here. Entries of one lamport are sorted when they are opened. Tags 03 to 1f are taken by what later versions bring.
+//! words cannot find them here. Entries of one lamport are sorted when they are opened. Tags 03 to 1f
+//! are taken by what later versions bring.
 
 use proto::{Accepted, EntryId, GroupId, LocalId, MemberId, Notice};
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,9 @@ pub(crate) const INVITE: Table = Table { tag: 0x25, rest: 16 };
 pub(crate) const MET: Table = Table { tag: 0x26, rest: 16 };
 pub(crate) const NOTE: Table = Table { tag: 0x27, rest: 8 };
 pub(crate) const LOCAL: Table = Table { tag: 0x28, rest: 1 };
+pub(crate) const FORK: Table = Table { tag: 0x29, rest: 16 };
+pub(crate) const HELD: Table = Table { tag: 0x2c, rest: 16 };
+pub(crate) const ARRIVAL: Table = Table { tag: 0x2d, rest: 16 };
 
 /// The schema version, in [`META`].
 pub(crate) const META_SCHEMA: [u8; 1] = [1];
@@ -74,7 +81,12 @@ impl Table {
 
     /// The key of the record about `id`.
     pub(crate) fn named(self, keys: &SpaceKeys, id: &[u8; 32]) -> Vec<u8> {
-        self.key(keys, &keys.name(self.tag, id))
+        self.named_with(keys, id, &[])
+    }
+
+    /// The key of the record about `id` and what narrows it down.
+    pub(crate) fn named_with(self, keys: &SpaceKeys, id: &[u8; 32], narrower: &[u8]) -> Vec<u8> {
+        self.key(keys, &keys.name(self.tag, id, narrower))
     }
 
     /// Not greater than any key of the table.
@@ -102,13 +114,19 @@ impl Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
     order: [u8; 16],
-    tie: [u8; 4],
+    /// The first half of the id. An author may say two things under one number and lamport, which
+    /// have one order; that they agree in this too, nobody can bring about.
+    tie: [u8; 16],
 }
 
 impl Place {
     pub(crate) fn of(accepted: &Accepted) -> Self {
-        let tie = accepted.id.0.first_chunk().copied().unwrap_or_default();
-        Self { order: accepted.order.0, tie }
+        Self { order: accepted.order.0, tie: tie(&accepted.id) }
+    }
+
+    /// Whether it is where this entry is, not merely where a local id leads.
+    pub(crate) fn is_of(&self, id: &EntryId) -> bool {
+        self.tie == tie(id)
     }
 
     /// The key of the entry's row.
@@ -131,7 +149,7 @@ impl Place {
         let mut place = [0; 32];
         let bytes = self.order.iter().chain(&self.tie);
         place.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        keys.name(table.tag, &place)
+        keys.name(table.tag, &place, &[])
     }
 
     /// The key under which the author's chain leads here.
@@ -142,9 +160,13 @@ impl Place {
     }
 }
 
+fn tie(id: &EntryId) -> [u8; 16] {
+    id.0.first_chunk().copied().unwrap_or_default()
+}
+
 /// Not greater than any key of the author's entries from `seq` on.
 pub(crate) fn seq_start(keys: &SpaceKeys, author: &MemberId, seq: u32) -> Vec<u8> {
-    let name = keys.name(SEQ.tag, &author.0);
+    let name = keys.name(SEQ.tag, &author.0, &[]);
     SEQ.key(keys, &[name.as_slice(), &SEQ.moved(keys, u64::from(seq))].concat())
 }
 
@@ -171,8 +193,10 @@ pub(crate) struct Filed<E> {
     pub(crate) place: Place,
     pub(crate) local: Option<LocalId>,
     pub(crate) author: MemberId,
+    pub(crate) seq: u32,
     pub(crate) wall: u64,
     pub(crate) first_seen_ms: u64,
+    pub(crate) is_shown: bool,
     pub(crate) entry: E,
 }
 

@@ -118,9 +118,9 @@ impl SpaceKeys {
         &self.handle
     }
 
-    /// What stands in a row key in place of `id`, another in every table.
-    pub(crate) fn name(&self, table: u8, id: &[u8; 32]) -> [u8; 16] {
-        self.names.hash(&[&[table], id]).first_chunk().copied().unwrap_or_default()
+    /// What stands in a row key in place of `id` and what narrows it down, another in every table.
+    pub(crate) fn name(&self, table: u8, id: &[u8; 32], narrower: &[u8]) -> [u8; 16] {
+        self.names.hash(&[&[table], id, narrower]).first_chunk().copied().unwrap_or_default()
     }
 
     /// How far the numbers in a table's keys are moved, below 2^63.

@@ -1,6 +1,7 @@
 //! What a member's device is promised, through the public API alone.
 
 pub(crate) mod bench;
+mod chains;
 mod messages;
 
 use std::fs;

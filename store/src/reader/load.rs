@@ -8,31 +8,32 @@ use super::Reader;
 use crate::engine::Dir;
 use crate::error::Error;
 use crate::record;
-use crate::rows::{Filed, Known, SEQ, seq_end, seq_start};
+use crate::rows::{Filed, Known, Place, SEQ, seq_end, seq_start};
 use crate::vault::GroupKeys;
 
 impl Reader {
-    /// The entries wanted: each range from its newest down, then the ids, each entry once. Stops at
-    /// either bound, but gives one entry if there is one.
+    /// What is wanted. [`Wanted::Entries`] gives each range from its newest down, then the ids, each
+    /// entry once; it stops at either bound, but gives one entry if there is one. All that stand under
+    /// one number are given. A local id is no entry's id here.
     ///
     /// # Errors
     /// See [`Reader`].
     pub fn load(&self, group: &GroupId, wanted: &Wanted) -> Result<Loaded, Error> {
         let group = self.shared.group(group)?;
         let _still = self.shared.reading();
-        let Wanted::Entries { ranges, ids, entries_max, bytes_max } = wanted;
-        let mut load = Load { entries_max: *entries_max, bytes_max: *bytes_max, ..Load::default() };
-        for range in ranges {
-            self.load_range(&group, range, &mut load)?;
-        }
-        for id in ids {
-            if let Some(Known::Signed(place)) = self.known(&group, &id.0)?
-                && !load.loaded.more
-            {
-                load.take(self.filed(&group, &place)?);
+        match wanted {
+            Wanted::Entries { ranges, ids, entries_max, bytes_max } => {
+                let (entries_max, bytes_max) = (*entries_max, *bytes_max);
+                let mut load = Load { entries_max, bytes_max, ..Load::default() };
+                for range in ranges {
+                    self.load_range(&group, range, &mut load)?;
+                }
+                self.load_ids(&group, ids, &mut load)?;
+                Ok(load.loaded)
             }
+            Wanted::Held(ids) => self.which_are_held(&group, ids),
+            Wanted::Versions(_) => Ok(Loaded::default()),
         }
-        Ok(load.loaded)
     }
 
     fn load_range(
@@ -54,6 +55,35 @@ impl Reader {
             load.take(self.filed(group, &record::decode(&place?.1)?)?);
         }
         Ok(())
+    }
+
+    fn load_ids(&self, group: &GroupKeys, ids: &[EntryId], load: &mut Load) -> Result<(), Error> {
+        for id in ids {
+            if load.loaded.more {
+                break;
+            }
+            if let Some(place) = self.place_of(group, id)? {
+                load.take(self.filed(group, &place)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn which_are_held(&self, group: &GroupKeys, ids: &[EntryId]) -> Result<Loaded, Error> {
+        let mut loaded = Loaded::default();
+        for id in ids {
+            if self.place_of(group, id)?.is_some() {
+                loaded.held.push(*id);
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn place_of(&self, group: &GroupKeys, id: &EntryId) -> Result<Option<Place>, Error> {
+        match self.known(group, &id.0)? {
+            Some(Known::Signed(place)) => Ok(place.is_of(id).then_some(place)),
+            Some(Known::Written(_) | Known::Op) | None => Ok(None),
+        }
     }
 }
 

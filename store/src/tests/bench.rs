@@ -2,7 +2,7 @@
 
 use proto::{
     Accepted, Card, ChainState, Change, Entry, EntryBody, EntryHeader, EntryId, GroupId, LocalId,
-    Member, MemberId, MemberSecrets, Op, OpId, Order, Written, decode, encode,
+    Member, MemberId, MemberSecrets, Op, OpId, Order, Wanted, Written, decode, encode,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -123,8 +123,13 @@ pub(crate) fn entry(author: &Member, seq: u32, lamport: u64, says: &str) -> Acce
         order: Order::new(lamport, &author.id, seq),
         first_seen_ms: 5,
         local: None,
+        is_shown: true,
         entry,
     }
+}
+
+pub(crate) fn accepted(entry: &Accepted) -> Change {
+    Change::Entry(Box::new(entry.clone()))
 }
 
 /// The same entry, known to be the one written here as `local`.
@@ -142,10 +147,20 @@ pub(crate) fn chain(author: [u8; 32], ranges: u32) -> Change {
         author: MemberId(author),
         seq: ranges * 2,
         id: EntryId([4; 32]),
+        prev: EntryId([3; 32]),
         lamport: 9,
         ops: vec![OpId([1; 32])],
         held: (0..ranges).map(|n| (n * 2, n * 2)).collect(),
     })
+}
+
+pub(crate) fn wanted(
+    ranges: &[(MemberId, u32, u32)],
+    ids: &[EntryId],
+    entries_max: usize,
+    bytes_max: usize,
+) -> Wanted {
+    Wanted::Entries { ranges: ranges.into(), ids: ids.into(), entries_max, bytes_max }
 }
 
 pub(crate) fn card(member: &Member, unix_ms: u64) -> Card {

@@ -1,14 +1,10 @@
 //! Messages, notices, and what an engine is given back.
 
-use proto::{Accepted, Addr, Change, InviteSecret, MemberId, Notice, OpId, Wanted};
+use proto::{Addr, Change, InviteSecret, MemberId, Notice, OpId};
 
-use super::bench::{Bench, card, chain, entry, member, op, signed, written};
+use super::bench::{Bench, accepted, card, chain, entry, member, op, signed, wanted, written};
 use crate::engine::{Dir, Engine as _, SledEngine};
 use crate::{Error, Page, Row};
-
-fn accepted(entry: &Accepted) -> Change {
-    Change::Entry(Box::new(entry.clone()))
-}
 
 fn says(row: &Row) -> String {
     String::from_utf8(row.payload.clone().unwrap()).unwrap()
@@ -208,28 +204,6 @@ fn a_message_signed_in_one_commit_or_known_as_ours_late_leaves_nothing_waiting()
     assert_eq!(texts(&page), ["one", "two"]);
     assert_eq!(bench.reader().message(&group, &[2; 32]).unwrap().unwrap().id, two.id.0);
     assert_eq!(page.rows[1].local.map(|local| local.0), Some([2; 32]));
-}
-
-#[test]
-fn both_entries_of_a_fork_are_kept() {
-    let mut bench = Bench::new();
-    let group = bench.join(1, &[]);
-    let me = member(1);
-    let (one, other) = (entry(&me, 4, 9, "one thing"), entry(&me, 4, 9, "another"));
-    assert_eq!(one.order, other.order);
-    bench.commit(group, &[accepted(&one), accepted(&other)]);
-    assert_eq!(bench.reader().timeline(&group, None, 9).unwrap().rows.len(), 2);
-    let loaded = bench.reader().load(&group, &wanted(&[(me.id, 4, 4)], &[], 9, 9_999)).unwrap();
-    assert_eq!(loaded.entries.len(), 2);
-}
-
-fn wanted(
-    ranges: &[(MemberId, u32, u32)],
-    ids: &[proto::EntryId],
-    entries_max: usize,
-    bytes_max: usize,
-) -> Wanted {
-    Wanted::Entries { ranges: ranges.into(), ids: ids.into(), entries_max, bytes_max }
 }
 
 #[test]
