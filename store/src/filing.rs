@@ -2,7 +2,9 @@
 //!
 //! Reads see what was filed before in the same commit, so that a commit may write a message and sign it.
 
-use proto::{Accepted, Change, Entry, EntryHeader, Fork, LocalId, Notice, Op, Written};
+use proto::{
+    Accepted, Change, Entry, EntryHeader, EntryId, Fork, Gone, LocalId, Notice, Op, Written,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -10,8 +12,8 @@ use crate::engine::{Batch, Engine};
 use crate::error::Error;
 use crate::record::{self, Lookup};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, FORK, Filed, HELD, ID, INVITE, Known, LOCAL, MET, NOTE, NOTICES_KEPT,
-    NoteRecord, OPS, OUTBOX, Place,
+    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INVITE, Known, LOCAL, MET, NOTE,
+    NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place,
 };
 use crate::seal::SpaceKeys;
 use crate::vault::GroupKeys;
@@ -69,9 +71,10 @@ impl Filing<'_> {
             Change::Arrival(arrival) => {
                 self.write(&ARRIVAL.named(keys, &arrival.member.0), arrival)
             }
-            Change::Gone(_) | Change::Instead(_) | Change::Unwritten(_) | Change::Displaced(_) => {
-                Ok(())
-            }
+            Change::Gone(gone) => self.on_gone(gone),
+            Change::Unwritten(local) => self.on_unwritten(local),
+            Change::Displaced(id) => self.on_displaced(id),
+            Change::Instead(_) => Ok(()),
             Change::Notice(notice) => self.on_notice(notice, counters),
         }
     }
@@ -98,6 +101,9 @@ impl Filing<'_> {
             return accepted.local.map_or(Ok(()), |local| self.on_local_id_known(local, &place));
         }
         let place = Place::of(accepted);
+        let gone = self.gone_before(accepted)?;
+        let bodiless = gone.map(|_| Entry { body: None, ..accepted.entry.clone() });
+        let has_body = accepted.entry.body.is_some();
         let filed = Filed {
             id: accepted.id,
             place,
@@ -106,8 +112,8 @@ impl Filing<'_> {
             seq: accepted.seq,
             wall: wall(&accepted.entry)?,
             first_seen_ms: accepted.first_seen_ms,
-            is_shown: accepted.is_shown,
-            entry: &accepted.entry,
+            is_shown: gone.filter(|_| !has_body).map_or(accepted.is_shown, |gone| gone.is_shown),
+            entry: bodiless.as_ref().unwrap_or(&accepted.entry),
         };
         self.write(&place.key(keys), &filed)?;
         self.write(&place.seq_key(keys, &accepted.author, accepted.seq), &place)?;
@@ -115,14 +121,23 @@ impl Filing<'_> {
         accepted.local.map_or(Ok(()), |local| self.sign_off(local, place))
     }
 
+    /// What its own author said of an entry before it came. What others said of it goes too: nothing
+    /// waits for an entry that is here.
+    fn gone_before(&mut self, accepted: &Accepted) -> Result<Option<Gone>, Error> {
+        let key = GONE.named(&self.group.keys, &accepted.id.0);
+        let Some(waiting) = self.read::<Vec<Gone>>(&key)? else {
+            return Ok(None);
+        };
+        self.remove(&key)?;
+        Ok(waiting.into_iter().find(|gone| gone.author == accepted.author))
+    }
+
     /// An entry that is filed already turns out to be one written here.
     fn on_local_id_known(&mut self, local: LocalId, place: &Place) -> Result<(), Error> {
-        let key = place.key(&self.group.keys);
-        let filed = self.read::<Filed<Entry>>(&key)?;
-        let mut filed = filed.ok_or_else(|| Error::damaged("an entry is gone"))?;
+        let mut filed = self.filed(place)?;
         if filed.local.is_none() {
             filed.local = Some(local);
-            self.write(&key, &filed)?;
+            self.write(&place.key(&self.group.keys), &filed)?;
         }
         self.sign_off(local, *place)
     }
@@ -155,6 +170,63 @@ impl Filing<'_> {
         self.write(&OUTBOX.numbered(keys, written.nth, &[]), written)
     }
 
+    fn on_unwritten(&mut self, local: &LocalId) -> Result<(), Error> {
+        let id = ID.named(&self.group.keys, &local.0);
+        match self.read(&id)? {
+            Some(Known::Written(nth)) => {
+                self.remove(&OUTBOX.numbered(&self.group.keys, nth, &[]))?;
+                self.remove(&id)
+            }
+            Some(Known::Signed(_) | Known::Op) | None => Ok(()),
+        }
+    }
+
+    fn on_gone(&mut self, gone: &Gone) -> Result<(), Error> {
+        match self.read(&ID.named(&self.group.keys, &gone.id.0))? {
+            Some(Known::Signed(place)) => self.erase_body(gone, &place),
+            // No entry will ever have this id.
+            Some(Known::Written(_) | Known::Op) => Ok(()),
+            None => self.wait_for(gone),
+        }
+    }
+
+    fn erase_body(&mut self, gone: &Gone, place: &Place) -> Result<(), Error> {
+        let mut filed = self.filed(place)?;
+        if filed.id != gone.id || filed.author != gone.author || filed.entry.body.is_none() {
+            return Ok(());
+        }
+        filed.entry.body = None;
+        self.write(&place.key(&self.group.keys), &filed)
+    }
+
+    /// One for each author: whoever names another's entry must not undo what its author said.
+    fn wait_for(&mut self, gone: &Gone) -> Result<(), Error> {
+        let key = GONE.named(&self.group.keys, &gone.id.0);
+        let mut waiting = self.read::<Vec<Gone>>(&key)?.unwrap_or_default();
+        waiting.retain(|before| before.author != gone.author);
+        waiting.push(*gone);
+        self.write(&key, &waiting)
+    }
+
+    fn on_displaced(&mut self, id: &EntryId) -> Result<(), Error> {
+        let keys = &self.group.keys;
+        let known = ID.named(keys, &id.0);
+        let Some(Known::Signed(place)) = self.read(&known)? else {
+            return Ok(());
+        };
+        if !place.is_of(id) {
+            return Ok(());
+        }
+        let filed = self.filed(&place)?;
+        self.remove(&place.key(keys))?;
+        self.remove(&place.seq_key(keys, &filed.author, filed.seq))?;
+        self.remove(&known)?;
+        match filed.local {
+            Some(local) => self.remove(&ID.named(keys, &local.0)),
+            None => Ok(()),
+        }
+    }
+
     fn on_notice(&mut self, notice: &Notice, counters: &mut Counters<'_>) -> Result<(), Error> {
         let cursor = next(*counters.cursor)?;
         *counters.cursor = cursor;
@@ -167,6 +239,11 @@ impl Filing<'_> {
             self.rows.remove(NOTE.key(self.profile, &old.to_be_bytes()));
         }
         Ok(())
+    }
+
+    fn filed(&self, place: &Place) -> Result<Filed<Entry>, Error> {
+        let filed = self.read(&place.key(&self.group.keys))?;
+        filed.ok_or_else(|| Error::damaged("an entry is gone"))
     }
 
     fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {

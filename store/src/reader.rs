@@ -7,14 +7,14 @@ pub use messages::{Page, Row};
 
 use std::sync::Arc;
 
-use proto::{Addr, Card, Change, Entry, Fork, GroupId, Member, MemberId, Notice, Op};
+use proto::{Addr, Card, Change, Entry, Fork, Gone, GroupId, Member, MemberId, Notice, Op};
 use serde::de::DeserializeOwned;
 
 use crate::engine::{Dir, Engine};
 use crate::error::Error;
 use crate::record::{self, Records};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, FORK, Filed, HELD, ID, INVITE, Known, LOCAL, LOCAL_PORT, MET, NOTE,
+    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INVITE, Known, LOCAL, LOCAL_PORT, MET, NOTE,
     NoteRecord, OPS, OUTBOX, Place, Table,
 };
 use crate::seal::SpaceKeys;
@@ -63,7 +63,8 @@ impl Reader {
     }
 
     /// Everything that [`Change::is_kept_in_memory`] names: ops as they came, chains, written messages
-    /// by `nth`, cards, invitations, where members were met, forks, what members hold, and arrivals.
+    /// by `nth`, cards, invitations, where members were met, forks, bodies that are not to be kept when
+    /// they come, what members hold, and arrivals.
     ///
     /// # Errors
     /// See [`Reader`].
@@ -79,6 +80,8 @@ impl Reader {
         let met: Vec<(MemberId, Addr)> = self.all(&group, MET)?;
         changes.extend(met.into_iter().map(|(member, addr)| Change::Met(member, addr)));
         changes.extend(self.all(&group, FORK)?.into_iter().map(Change::Fork));
+        let gone: Vec<Vec<Gone>> = self.all(&group, GONE)?;
+        changes.extend(gone.into_iter().flatten().map(Change::Gone));
         let held: Vec<(MemberId, u32)> = self.all(&group, HELD)?;
         changes.extend(held.into_iter().map(|(member, seq)| Change::Held(member, seq)));
         changes.extend(self.all(&group, ARRIVAL)?.into_iter().map(Change::Arrival));

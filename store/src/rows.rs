@@ -16,6 +16,7 @@
 //! 27 NOTE     | cursor (8)                      a notice; the profile's handle
 //! 28 LOCAL    | which (1)                       01 port, 02 the group was added
 //! 29 FORK     | author and seq (16)             what stands under one number of a chain
+//! 2a GONE     | id (16)                         who took back an entry that is not here
 //! 2c HELD     | member (16)                     up to where a member holds this device's chain
 //! 2d ARRIVAL  | member (16)                     someone who came lately
 //! ```
@@ -43,6 +44,7 @@ pub(crate) const MET: Table = Table { tag: 0x26, rest: 16 };
 pub(crate) const NOTE: Table = Table { tag: 0x27, rest: 8 };
 pub(crate) const LOCAL: Table = Table { tag: 0x28, rest: 1 };
 pub(crate) const FORK: Table = Table { tag: 0x29, rest: 16 };
+pub(crate) const GONE: Table = Table { tag: 0x2a, rest: 16 };
 pub(crate) const HELD: Table = Table { tag: 0x2c, rest: 16 };
 pub(crate) const ARRIVAL: Table = Table { tag: 0x2d, rest: 16 };
 

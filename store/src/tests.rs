@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod chains;
 mod messages;
+mod taken_back;
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! What people said, as it is shown.
 
+use proto::message::Body;
 use proto::{Entry, GroupId, LocalId, MemberId, Written};
 
 use super::Reader;
@@ -37,7 +38,8 @@ pub struct Page {
 
 impl Reader {
     /// The newest `limit` messages, or the newest of those strictly older than `before`: an entry id or
-    /// a local id, both good for ever. Signed ones in [`Order`](proto::Order), then written ones.
+    /// a local id, both good for as long as what they name is kept. Signed ones in
+    /// [`Order`](proto::Order), then written ones. Edits and take-backs are left out, and may be `before`.
     ///
     /// # Errors
     /// [`Error::NoSuchMessage`] for a `before` that is neither; else see [`Reader`].
@@ -61,7 +63,9 @@ impl Reader {
             Some(Known::Op) => return Err(Error::NoSuchMessage),
         };
         let written = self.records(keys, OUTBOX, Dir::Down).to(written_to);
-        let written = written.map(|record| Ok(row_of_written(record::decode(&record?.1)?, &group)));
+        let written = written.map(|record| record::decode::<Written>(&record?.1));
+        let written = written.filter(|written| written.as_ref().map_or(true, is_shown));
+        let written = written.map(|written| Ok(row_of_written(written?, &group)));
         let wanted = limit.saturating_add(1);
         let mut rows = written.take(wanted).collect::<Result<Vec<_>, Error>>()?;
         let signed =
@@ -92,8 +96,8 @@ impl Reader {
         }
     }
 
-    /// The newest entries before a place, newest first. Rows stand by lamport alone: those of one
-    /// lamport, at most a few for every member, are read together and sorted.
+    /// The newest entries before a place that are shown, newest first. Rows stand by lamport alone:
+    /// those of one lamport, at most a few for every member, are read together and sorted.
     fn newest(
         &self,
         group: &GroupKeys,
@@ -114,7 +118,7 @@ impl Reader {
                     break;
                 }
             }
-            if before.is_none_or(|place| filed.place < *place) {
+            if filed.is_shown && before.is_none_or(|place| filed.place < *place) {
                 entries.push(filed);
             }
         }
@@ -128,6 +132,11 @@ fn sort_newest_first(entries: &mut [Filed<Entry>], from: usize) {
     if let Some(level) = entries.get_mut(from..) {
         level.sort_by_key(|entry| std::cmp::Reverse(entry.place));
     }
+}
+
+/// Whether it stands in the timeline by itself. What cannot be read does, to say so.
+fn is_shown(written: &Written) -> bool {
+    Body::decode(&written.payload).map_or(true, |body| body.is_shown())
 }
 
 fn row_of_entry(filed: Filed<Entry>) -> Row {

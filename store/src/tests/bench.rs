@@ -1,8 +1,10 @@
 //! A profile in a temporary folder, and things to put into it.
 
+use proto::message::{Body, Edit, TakeBack, Text};
 use proto::{
-    Accepted, Card, ChainState, Change, Entry, EntryBody, EntryHeader, EntryId, GroupId, LocalId,
-    Member, MemberId, MemberSecrets, Op, OpId, Order, Wanted, Written, decode, encode,
+    Accepted, Bytes, Card, ChainState, Change, Entry, EntryBody, EntryHeader, EntryId, GroupId,
+    LocalId, Member, MemberId, MemberSecrets, Op, OpId, Order, Own, Versions, Wanted, Written,
+    decode, encode,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -97,8 +99,18 @@ pub(crate) fn op(says: &str) -> Change {
     Change::Op(Op { header: of(says), sig, body: of(&says.repeat(40)) })
 }
 
-/// An entry that was not written here.
+/// An entry that was not written here, with a payload that no build knows.
 pub(crate) fn entry(author: &Member, seq: u32, lamport: u64, says: &str) -> Accepted {
+    entry_of(author, seq, lamport, says.as_bytes().to_vec())
+}
+
+/// An entry with a real payload.
+pub(crate) fn said(author: &Member, seq: u32, lamport: u64, body: &Body) -> Accepted {
+    let entry = entry_of(author, seq, lamport, body.encode().unwrap());
+    Accepted { is_shown: body.is_shown(), ..entry }
+}
+
+fn entry_of(author: &Member, seq: u32, lamport: u64, payload: Vec<u8>) -> Accepted {
     let header = EntryHeader {
         v: 1,
         suite: 1,
@@ -114,7 +126,7 @@ pub(crate) fn entry(author: &Member, seq: u32, lamport: u64, says: &str) -> Acce
         ends: of(&0_u32),
         payload_hash: [0; 32],
     };
-    let body = EntryBody { salt: [3; 16], payload: of(says) };
+    let body = EntryBody { salt: [3; 16], payload: Bytes::new(payload).unwrap() };
     let entry = Entry::sign(header, body, author).unwrap();
     Accepted {
         id: entry.id(),
@@ -138,7 +150,35 @@ pub(crate) fn signed(entry: Accepted, local: [u8; 32]) -> Change {
 }
 
 pub(crate) fn written(local: [u8; 32], nth: u64, says: &str) -> Change {
-    Change::Written(Written { local: LocalId(local), nth, wall: 2_000 + nth, payload: of(says) })
+    written_of(local, nth, says.as_bytes().to_vec())
+}
+
+/// A written message with a real payload.
+pub(crate) fn wrote(local: [u8; 32], nth: u64, body: &Body) -> Change {
+    written_of(local, nth, body.encode().unwrap())
+}
+
+fn written_of(local: [u8; 32], nth: u64, payload: Vec<u8>) -> Change {
+    let payload = Bytes::new(payload).unwrap();
+    Change::Written(Written { local: LocalId(local), nth, wall: 2_000 + nth, payload })
+}
+
+pub(crate) fn text(says: &str) -> Body {
+    Body::Text(Text { reply_to: None, text: of(says) })
+}
+
+/// An edit of a message and of its edits so far.
+pub(crate) fn edit(versions: &[&Accepted], says: &str) -> Body {
+    Body::Edit(Edit { versions: versions_of(versions), text: of(says) })
+}
+
+pub(crate) fn take_back(versions: &[&Accepted]) -> Body {
+    Body::TakeBack(TakeBack { versions: versions_of(versions) })
+}
+
+fn versions_of(versions: &[&Accepted]) -> Versions {
+    let own = |entry: &&Accepted| Own { seq: entry.seq, id: entry.id };
+    Versions::new(versions.iter().map(own).collect()).unwrap()
 }
 
 /// What is held of a chain, in that many ranges.
