@@ -3,7 +3,8 @@
 //! Reads see what was filed before in the same commit, so that a commit may write a message and sign it.
 
 use proto::{
-    Accepted, Change, Entry, EntryHeader, EntryId, Fork, Gone, LocalId, Notice, Op, Written,
+    Accepted, Change, Entry, EntryHeader, EntryId, Fork, Gone, Instead, LocalId, Notice, Op,
+    Written,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use crate::engine::{Batch, Engine};
 use crate::error::Error;
 use crate::record::{self, Lookup};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INVITE, Known, LOCAL, MET, NOTE,
+    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, MET, NOTE,
     NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place,
 };
 use crate::seal::SpaceKeys;
@@ -74,7 +75,7 @@ impl Filing<'_> {
             Change::Gone(gone) => self.on_gone(gone),
             Change::Unwritten(local) => self.on_unwritten(local),
             Change::Displaced(id) => self.on_displaced(id),
-            Change::Instead(_) => Ok(()),
+            Change::Instead(instead) => self.on_instead(instead),
             Change::Notice(notice) => self.on_notice(notice, counters),
         }
     }
@@ -206,6 +207,15 @@ impl Filing<'_> {
         waiting.retain(|before| before.author != gone.author);
         waiting.push(*gone);
         self.write(&key, &waiting)
+    }
+
+    /// By author too: whoever edits the words of another must not hide how they edited them.
+    fn on_instead(&mut self, instead: &Instead) -> Result<(), Error> {
+        let key = INSTEAD.named_with(&self.group.keys, &instead.of.0, &instead.author.0);
+        match self.read::<Instead>(&key)? {
+            Some(newest) if newest.seq != u32::MAX && newest.seq >= instead.seq => Ok(()),
+            Some(_) | None => self.write(&key, instead),
+        }
     }
 
     fn on_displaced(&mut self, id: &EntryId) -> Result<(), Error> {

@@ -7,15 +7,17 @@ pub use messages::{Page, Row};
 
 use std::sync::Arc;
 
-use proto::{Addr, Card, Change, Entry, Fork, Gone, GroupId, Member, MemberId, Notice, Op};
+use proto::{
+    Addr, Card, Change, Entry, Fork, Gone, GroupId, Instead, Member, MemberId, Notice, Op,
+};
 use serde::de::DeserializeOwned;
 
 use crate::engine::{Dir, Engine};
 use crate::error::Error;
 use crate::record::{self, Records};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INVITE, Known, LOCAL, LOCAL_PORT, MET, NOTE,
-    NoteRecord, OPS, OUTBOX, Place, Table,
+    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, LOCAL_PORT,
+    MET, NOTE, NoteRecord, OPS, OUTBOX, Place, Table,
 };
 use crate::seal::SpaceKeys;
 use crate::shared::Shared;
@@ -188,6 +190,17 @@ impl Reader {
 
     fn known(&self, group: &GroupKeys, id: &[u8; 32]) -> Result<Option<Known>, Error> {
         self.read(&group.keys, &ID.named(&group.keys, id))
+    }
+
+    /// What its author edited a message with last: an entry's id, or a local id.
+    fn instead_of(
+        &self,
+        group: &GroupKeys,
+        message: &Filed<Entry>,
+    ) -> Result<Option<[u8; 32]>, Error> {
+        let key = INSTEAD.named_with(&group.keys, &message.id.0, &message.author.0);
+        let instead: Option<Instead> = self.read(&group.keys, &key)?;
+        Ok(instead.map(|instead| instead.by))
     }
 
     fn filed(&self, group: &GroupKeys, place: &Place) -> Result<Filed<Entry>, Error> {

@@ -17,6 +17,7 @@
 //! 28 LOCAL    | which (1)                       01 port, 02 the group was added
 //! 29 FORK     | author and seq (16)             what stands under one number of a chain
 //! 2a GONE     | id (16)                         who took back an entry that is not here
+//! 2b INSTEAD  | message and author (16)         the author's newest edit of it
 //! 2c HELD     | member (16)                     up to where a member holds this device's chain
 //! 2d ARRIVAL  | member (16)                     someone who came lately
 //! ```
@@ -45,6 +46,7 @@ pub(crate) const NOTE: Table = Table { tag: 0x27, rest: 8 };
 pub(crate) const LOCAL: Table = Table { tag: 0x28, rest: 1 };
 pub(crate) const FORK: Table = Table { tag: 0x29, rest: 16 };
 pub(crate) const GONE: Table = Table { tag: 0x2a, rest: 16 };
+pub(crate) const INSTEAD: Table = Table { tag: 0x2b, rest: 16 };
 pub(crate) const HELD: Table = Table { tag: 0x2c, rest: 16 };
 pub(crate) const ARRIVAL: Table = Table { tag: 0x2d, rest: 16 };
 

@@ -14,7 +14,8 @@ use crate::vault::GroupKeys;
 impl Reader {
     /// What is wanted. [`Wanted::Entries`] gives each range from its newest down, then the ids, each
     /// entry once; it stops at either bound, but gives one entry if there is one. All that stand under
-    /// one number are given. A local id is no entry's id here.
+    /// one number are given. [`Wanted::Versions`] gives the message and, if its author edited it and
+    /// that is signed, the newest edit. A local id is no entry's id here.
     ///
     /// # Errors
     /// See [`Reader`].
@@ -32,7 +33,7 @@ impl Reader {
                 Ok(load.loaded)
             }
             Wanted::Held(ids) => self.which_are_held(&group, ids),
-            Wanted::Versions(_) => Ok(Loaded::default()),
+            Wanted::Versions(id) => self.versions(&group, id),
         }
     }
 
@@ -75,6 +76,26 @@ impl Reader {
             if self.place_of(group, id)?.is_some() {
                 loaded.held.push(*id);
             }
+        }
+        Ok(loaded)
+    }
+
+    /// An edit whose body is gone is given too: that the message was taken back can be seen by it.
+    fn versions(&self, group: &GroupKeys, id: &EntryId) -> Result<Loaded, Error> {
+        let mut loaded = Loaded::default();
+        let Some(place) = self.place_of(group, id)? else {
+            return Ok(loaded);
+        };
+        let message = self.filed(group, &place)?;
+        let edit = match self.instead_of(group, &message)? {
+            Some(by) => self.known(group, &by)?,
+            None => None,
+        };
+        let author = message.author;
+        loaded.entries.push(message.entry);
+        if let Some(Known::Signed(place)) = edit {
+            let edit = self.filed(group, &place)?;
+            loaded.entries.extend((edit.author == author).then_some(edit.entry));
         }
         Ok(loaded)
     }

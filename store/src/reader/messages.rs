@@ -1,7 +1,7 @@
 //! What people said, as it is shown.
 
 use proto::message::Body;
-use proto::{Entry, GroupId, LocalId, MemberId, Written};
+use proto::{Entry, EntryId, GroupId, LocalId, MemberId, Written};
 
 use super::Reader;
 use crate::engine::Dir;
@@ -21,8 +21,11 @@ pub struct Row {
     pub author: MemberId,
     /// When, by their clock, in milliseconds since 1970.
     pub wall: u64,
-    /// The padded payload; none where the body is gone.
+    /// The padded payload as it was first said; none where the body is gone.
     pub payload: Option<Vec<u8>>,
+    /// What it says since its author last edited it, whether that is signed or not. Where this is none
+    /// and the payload too, the message is gone.
+    pub edited: Option<String>,
     /// Whether it is an entry yet.
     pub signed: bool,
 }
@@ -70,7 +73,9 @@ impl Reader {
         let mut rows = written.take(wanted).collect::<Result<Vec<_>, Error>>()?;
         let signed =
             self.newest(&group, signed_before.as_ref(), wanted.saturating_sub(rows.len()))?;
-        rows.extend(signed.into_iter().map(row_of_entry));
+        for filed in signed {
+            rows.push(self.row_of_entry(&group, filed)?);
+        }
         let more = rows.len() > limit;
         rows.truncate(limit);
         rows.reverse();
@@ -85,15 +90,50 @@ impl Reader {
         let group = self.shared.group(group)?;
         let _still = self.shared.reading();
         match self.known(&group, id)? {
-            Some(Known::Signed(place)) => Ok(Some(row_of_entry(self.filed(&group, &place)?))),
+            Some(Known::Signed(place)) => {
+                let filed = self.filed(&group, &place)?;
+                self.row_of_entry(&group, filed).map(Some)
+            }
             Some(Known::Written(nth)) => {
-                let key = OUTBOX.numbered(&group.keys, nth, &[]);
-                let written = self.read(&group.keys, &key)?;
-                let written = written.ok_or_else(|| Error::damaged("a written message is gone"))?;
-                Ok(Some(row_of_written(written, &group)))
+                Ok(Some(row_of_written(self.written(&group, nth)?, &group)))
             }
             Some(Known::Op) | None => Ok(None),
         }
+    }
+
+    fn written(&self, group: &GroupKeys, nth: u64) -> Result<Written, Error> {
+        let written = self.read(&group.keys, &OUTBOX.numbered(&group.keys, nth, &[]))?;
+        written.ok_or_else(|| Error::damaged("a written message is gone"))
+    }
+
+    fn row_of_entry(&self, group: &GroupKeys, filed: Filed<Entry>) -> Result<Row, Error> {
+        Ok(Row {
+            edited: self.edited(group, &filed)?,
+            id: filed.id.0,
+            local: filed.local,
+            author: filed.author,
+            wall: filed.wall,
+            payload: filed.entry.body.map(|body| body.payload.into_vec()),
+            signed: true,
+        })
+    }
+
+    /// What an entry's author said in place of it. Nothing of what leads there is taken on trust.
+    fn edited(&self, group: &GroupKeys, filed: &Filed<Entry>) -> Result<Option<String>, Error> {
+        let by = match self.instead_of(group, filed)? {
+            Some(by) => self.known(group, &by)?,
+            None => None,
+        };
+        let (author, payload) = match by {
+            Some(Known::Signed(place)) => {
+                let edit = self.filed(group, &place)?;
+                (edit.author, edit.entry.body.map(|body| body.payload))
+            }
+            Some(Known::Written(nth)) => (group.me.id, Some(self.written(group, nth)?.payload)),
+            Some(Known::Op) | None => return Ok(None),
+        };
+        let payload = payload.filter(|_| author == filed.author);
+        Ok(payload.and_then(|payload| new_words(&payload, &filed.id)))
     }
 
     /// The newest entries before a place that are shown, newest first. Rows stand by lamport alone:
@@ -139,14 +179,14 @@ fn is_shown(written: &Written) -> bool {
     Body::decode(&written.payload).map_or(true, |body| body.is_shown())
 }
 
-fn row_of_entry(filed: Filed<Entry>) -> Row {
-    Row {
-        id: filed.id.0,
-        local: filed.local,
-        author: filed.author,
-        wall: filed.wall,
-        payload: filed.entry.body.map(|body| body.payload.into_vec()),
-        signed: true,
+/// The text of an edit of this message; none of anything else.
+fn new_words(payload: &[u8], of: &EntryId) -> Option<String> {
+    match Body::decode(payload).ok()? {
+        Body::Edit(edit) => {
+            let (root, _edits) = edit.versions.root()?;
+            (root.id == *of).then(|| edit.text.into_string())
+        }
+        Body::Text(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_) => None,
     }
 }
 
@@ -157,6 +197,7 @@ fn row_of_written(written: Written, group: &GroupKeys) -> Row {
         author: group.me.id,
         wall: written.wall,
         payload: Some(written.payload.into_vec()),
+        edited: None,
         signed: false,
     }
 }
