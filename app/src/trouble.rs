@@ -21,6 +21,10 @@ pub(crate) fn from_store(error: store::Error) -> Trouble {
             ("wrong_passphrase", "That is not the passphrase. Nothing was changed.")
         }
         E::Newer => ("newer", "A newer Kith wrote this profile. Use that one, or a newer one."),
+        E::Older => (
+            "older",
+            "This profile was made by a test version of Kith that is too old to be read. Create a new one in another folder with --home.",
+        ),
         E::Full => (
             "disk_full",
             "The disk is full. Make room, then open the profile again; nothing acknowledged was lost.",

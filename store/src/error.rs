@@ -27,6 +27,10 @@ pub enum Error {
     /// A newer build wrote this.
     #[error("the stored data is of a newer version")]
     Newer,
+    /// Rows as they were before anything was released. There is nothing that would bring them over:
+    /// the profile is left as it is, for the build that made it.
+    #[error("this profile was made by a test version of Kith that is too old to be read")]
+    Older,
     /// The disk is full. Nothing more is written until the store is opened again.
     #[error("the disk is full")]
     Full,

@@ -98,8 +98,8 @@ impl Home {
     ///
     /// # Errors
     /// [`Error::NoProfile`]; [`Error::WrongPassphrase`], which changed nothing; [`Error::InUse`] while
-    /// an earlier [`Store`] or one of its readers lives; [`Error::Damaged`]; [`Error::Newer`];
-    /// [`Error::Full`], [`Error::Io`].
+    /// an earlier [`Store`] or one of its readers lives; [`Error::Damaged`]; [`Error::Newer`],
+    /// [`Error::Older`]; [`Error::Full`], [`Error::Io`].
     pub fn unlock(&self, passphrase: &str) -> Result<Store, Error> {
         if !self.has_profile() {
             return Err(Error::NoProfile);

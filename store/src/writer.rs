@@ -1,5 +1,6 @@
 //! The one writer.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::path::Path;
@@ -18,8 +19,9 @@ use crate::seal::SpaceKeys;
 use crate::shared::Shared;
 use crate::vault::{self, GroupKeys, KeyTable, TableView, Vault};
 
-/// What the rows in the tree look like. A greater one is [`Error::Newer`].
-const ROWS_SCHEMA: u32 = 1;
+/// What the rows in the tree look like. A greater one is [`Error::Newer`], a smaller one
+/// [`Error::Older`]: 1 was never released.
+const ROWS_SCHEMA: u32 = 2;
 
 /// The one writer of an unlocked profile.
 ///
@@ -196,8 +198,11 @@ fn open_engine(home: &Path) -> Result<SledEngine, Error> {
 fn check_schema(engine: &SledEngine, table: &KeyTable) -> Result<(), Error> {
     let key = META.key(&table.profile, &META_SCHEMA);
     match record::read::<u32>(engine, &table.profile, &key)? {
-        Some(version) if version > ROWS_SCHEMA => Err(Error::Newer),
-        Some(_) => Ok(()),
+        Some(version) => match version.cmp(&ROWS_SCHEMA) {
+            Ordering::Less => Err(Error::Older),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(Error::Newer),
+        },
         None if table.groups.is_empty() => {
             let mut batch = Batch::default();
             record::write(&mut batch, &table.profile, &key, &ROWS_SCHEMA, None)?;
@@ -224,7 +229,33 @@ mod tests {
 
     use super::*;
     use crate::rows::NOTICES_KEPT;
-    use crate::tests::bench::Bench;
+    use crate::tests::bench::{Bench, PASSPHRASE};
+
+    #[test]
+    fn rows_of_another_schema_are_refused_and_left_as_they_are() {
+        let mut bench = Bench::new();
+        let group = bench.join(1, &[Change::Notice(Notice::Complete(MemberId([1; 32])))]);
+        let home = bench.close();
+        let set = |schema: u32| {
+            let (_vault, table) = Vault::unlock(home.path(), PASSPHRASE).unwrap();
+            let key = META.key(&table.profile, &META_SCHEMA);
+            let mut batch = Batch::default();
+            record::write(&mut batch, &table.profile, &key, &schema, None).unwrap();
+            open_engine(home.path()).unwrap().commit(&batch).unwrap();
+        };
+        for schema in [0, 1] {
+            set(schema);
+            for _ in 0..2 {
+                assert!(matches!(home.unlock(PASSPHRASE), Err(Error::Older)), "schema {schema}");
+            }
+        }
+        set(3);
+        assert!(matches!(home.unlock(PASSPHRASE), Err(Error::Newer)));
+        set(2);
+        let store = home.unlock(PASSPHRASE).unwrap();
+        assert_eq!(store.reader().groups().unwrap()[0].group, group);
+        assert_eq!(store.reader().latest_cursor().unwrap(), 1);
+    }
 
     #[test]
     fn the_newest_hundred_thousand_notices_are_kept() {
