@@ -213,7 +213,7 @@ impl Filing<'_> {
     fn on_instead(&mut self, instead: &Instead) -> Result<(), Error> {
         let key = INSTEAD.named_with(&self.group.keys, &instead.of.0, &instead.author.0);
         match self.read::<Instead>(&key)? {
-            Some(newest) if newest.seq != u32::MAX && newest.seq >= instead.seq => Ok(()),
+            Some(newest) if !instead.is_newer_than(&newest) => Ok(()),
             Some(_) | None => self.write(&key, instead),
         }
     }

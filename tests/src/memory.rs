@@ -25,8 +25,8 @@ pub(crate) struct Memory {
     by_id: BTreeMap<EntryId, Place>,
     /// Which entry a local id became.
     signed: BTreeMap<LocalId, EntryId>,
-    gone: BTreeMap<EntryId, Gone>,
-    instead: BTreeMap<EntryId, Instead>,
+    gone: BTreeMap<(EntryId, MemberId), Gone>,
+    instead: BTreeMap<(EntryId, MemberId), Instead>,
     rest: BTreeMap<(u8, [u8; 32]), Change>,
 }
 
@@ -55,9 +55,9 @@ impl Memory {
                 }
                 Change::Gone(gone) => self.end(gone),
                 Change::Instead(instead) => {
-                    let old = self.instead.get(&instead.of).map(|old| old.seq);
-                    if old.is_none_or(|old| old == u32::MAX || instead.seq > old) {
-                        self.instead.insert(instead.of, instead);
+                    let key = (instead.of, instead.author);
+                    if self.instead.get(&key).is_none_or(|old| instead.is_newer_than(old)) {
+                        self.instead.insert(key, instead);
                     }
                 }
                 Change::Displaced(id) => {
@@ -86,7 +86,7 @@ impl Memory {
             self.signed.insert(local, accepted.id);
         }
         let (id, place) = (accepted.id, (accepted.order, accepted.id));
-        if self.gone.remove(&id).is_some_and(|gone| gone.author == accepted.author) {
+        if self.gone.remove(&(id, accepted.author)).is_some() {
             accepted.entry.body = None;
         }
         let twice = self.by_chain.insert((accepted.author, accepted.seq, id), place);
@@ -101,7 +101,7 @@ impl Memory {
             Some(held) if held.author == gone.author => held.entry.body = None,
             Some(_) => {}
             None => {
-                self.gone.insert(gone.id, gone);
+                self.gone.insert((gone.id, gone.author), gone);
             }
         }
     }
@@ -112,7 +112,7 @@ impl Memory {
 
     /// What is shown of a message: its words, those of its newest edit, or nothing any more.
     pub(crate) fn words(&self, accepted: &Accepted) -> Option<String> {
-        let edit = self.instead.get(&accepted.id).filter(|edit| edit.author == accepted.author);
+        let edit = self.instead.get(&(accepted.id, accepted.author));
         let edited = edit.and_then(|edit| {
             let (by, local) = (EntryId(edit.by), LocalId(edit.by));
             let signed = self.by_id.get(self.signed.get(&local).unwrap_or(&by));

@@ -36,8 +36,8 @@ pub enum Change {
     Fork(Fork),
     /// The body of this entry is to be gone: erased if it is held, else not kept when it comes.
     Gone(Gone),
-    /// What is shown in place of a message's first words. Replaces the one before, if its `seq` is
-    /// greater.
+    /// What is shown in place of a message's first words. Replaces the one before by the same author, if
+    /// it is newer.
     Instead(Instead),
     /// A written message was taken back before it was signed: nothing of it stays.
     Unwritten(LocalId),
@@ -247,6 +247,16 @@ pub struct Loaded {
     pub held: Vec<EntryId>,
     /// A bound stopped it before the end.
     pub more: bool,
+}
+
+impl Instead {
+    /// Whether this is shown rather than `old`: the greater number, under one number the smaller id. What
+    /// is not signed yet gives way to whatever comes.
+    #[must_use]
+    pub fn is_newer_than(&self, old: &Self) -> bool {
+        old.seq == u32::MAX
+            || (self.seq, core::cmp::Reverse(self.by)) > (old.seq, core::cmp::Reverse(old.by))
+    }
 }
 
 impl Change {

@@ -88,7 +88,7 @@ pub struct Engine<R> {
     pub(crate) mesh: Mesh,
     pub(crate) clock: Clock,
     /// Entries that are to come without their bodies.
-    pub(crate) gone: BTreeMap<EntryId, Gone>,
+    pub(crate) gone: BTreeMap<(MemberId, EntryId), Gone>,
     /// Those who are not counted in yet.
     pub(crate) arrivals: BTreeMap<MemberId, Arrival>,
     /// Up to where others hold our own chain, and of whom that is not durable yet.
@@ -331,7 +331,7 @@ impl<R: CryptoRng> Engine<R> {
             }
             Change::Fork(fork) => self.log.restore_fork(fork),
             Change::Gone(gone) => {
-                self.gone.insert(gone.id, gone);
+                self.gone.insert((gone.author, gone.id), gone);
             }
             Change::Held(member, seq) => {
                 self.held.insert(member, seq);

@@ -178,7 +178,7 @@ impl<R: CryptoRng> Engine<R> {
     fn file(&mut self, now: Now, new: New, changes: &mut Vec<Change>) -> (Entry, EntryHeader) {
         let New { id, mut entry, header, beside, broken, .. } = new;
         self.budgets.charge(now.instant, header.author, entry.size());
-        let gone = self.gone.remove(&id).filter(|gone| gone.author == header.author);
+        let gone = self.gone.remove(&(header.author, id));
         if gone.is_some() {
             entry.body = None;
         }
@@ -236,11 +236,11 @@ impl<R: CryptoRng> Engine<R> {
             let gone = Gone { author, seq: own.seq, id: own.id, is_shown: nth == 0 };
             let is_held = self.log.holds(&author, own.seq) && !self.log.is_forked(&author, own.seq);
             if !is_held {
-                let waiting = self.gone.values().filter(|gone| gone.author == author).count();
+                let waiting = self.gone.keys().filter(|(of, _)| *of == author).count();
                 if waiting >= GONE_MAX {
                     continue;
                 }
-                self.gone.insert(own.id, gone);
+                self.gone.insert((author, own.id), gone);
             }
             changes.push(Change::Gone(gone));
         }
@@ -266,7 +266,7 @@ impl<R: CryptoRng> Engine<R> {
             return Ok(Judged::Dropped);
         }
         // A body goes only when its author says so: else whoever served it took it away.
-        let may_lack = self.gone.get(&id).is_some_and(|gone| gone.author == author);
+        let may_lack = self.gone.contains_key(&(author, id));
         if entry.body.is_none() && !may_lack {
             return Ok(Judged::Dropped);
         }

@@ -23,9 +23,9 @@ pub struct Row {
     pub wall: u64,
     /// The padded payload as it was first said; none where the body is gone.
     pub payload: Option<Vec<u8>>,
-    /// What it says since its author last edited it, whether that is signed or not. Where this is none
-    /// and the payload too, the message is gone.
-    pub edited: Option<String>,
+    /// The padded payload of its newest edit, whether that is signed or not. Where this is none and the
+    /// payload too, the message is gone.
+    pub edit: Option<Vec<u8>>,
     /// Whether it is an entry yet.
     pub signed: bool,
 }
@@ -108,7 +108,7 @@ impl Reader {
 
     fn row_of_entry(&self, group: &GroupKeys, filed: Filed<Entry>) -> Result<Row, Error> {
         Ok(Row {
-            edited: self.edited(group, &filed)?,
+            edit: self.edit_of(group, &filed)?,
             id: filed.id.0,
             local: filed.local,
             author: filed.author,
@@ -119,7 +119,7 @@ impl Reader {
     }
 
     /// What an entry's author said in place of it. Nothing of what leads there is taken on trust.
-    fn edited(&self, group: &GroupKeys, filed: &Filed<Entry>) -> Result<Option<String>, Error> {
+    fn edit_of(&self, group: &GroupKeys, filed: &Filed<Entry>) -> Result<Option<Vec<u8>>, Error> {
         let by = match self.instead_of(group, filed)? {
             Some(by) => self.known(group, &by)?,
             None => None,
@@ -132,8 +132,8 @@ impl Reader {
             Some(Known::Written(nth)) => (group.me.id, Some(self.written(group, nth)?.payload)),
             Some(Known::Op) | None => return Ok(None),
         };
-        let payload = payload.filter(|_| author == filed.author);
-        Ok(payload.and_then(|payload| new_words(&payload, &filed.id)))
+        let payload = payload.map(proto::Bytes::into_vec).filter(|_| author == filed.author);
+        Ok(payload.filter(|payload| is_edit_of(payload, &filed.id)))
     }
 
     /// The newest entries before a place that are shown, newest first. Rows stand by lamport alone:
@@ -179,14 +179,10 @@ fn is_shown(written: &Written) -> bool {
     Body::decode(&written.payload).map_or(true, |body| body.is_shown())
 }
 
-/// The text of an edit of this message; none of anything else.
-fn new_words(payload: &[u8], of: &EntryId) -> Option<String> {
-    match Body::decode(payload).ok()? {
-        Body::Edit(edit) => {
-            let (root, _edits) = edit.versions.root()?;
-            (root.id == *of).then(|| edit.text.into_string())
-        }
-        Body::Text(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_) => None,
+fn is_edit_of(payload: &[u8], of: &EntryId) -> bool {
+    match Body::decode(payload) {
+        Ok(Body::Edit(edit)) => edit.versions.root().is_some_and(|(root, _edits)| root.id == *of),
+        Ok(Body::Text(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_)) | Err(_) => false,
     }
 }
 
@@ -197,7 +193,7 @@ fn row_of_written(written: Written, group: &GroupKeys) -> Row {
         author: group.me.id,
         wall: written.wall,
         payload: Some(written.payload.into_vec()),
-        edited: None,
+        edit: None,
         signed: false,
     }
 }

@@ -169,7 +169,8 @@ pub(crate) fn text(says: &str) -> Body {
 
 /// An edit of a message and of its edits so far.
 pub(crate) fn edit(versions: &[&Accepted], says: &str) -> Body {
-    Body::Edit(Edit { versions: versions_of(versions), text: of(says) })
+    let words = Text { reply_to: None, text: of(says) };
+    Body::Edit(Edit { versions: versions_of(versions), words })
 }
 
 pub(crate) fn take_back(versions: &[&Accepted]) -> Body {

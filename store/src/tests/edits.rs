@@ -30,7 +30,11 @@ fn says(bench: &Bench, group: &GroupId, message: &Accepted) -> (Option<String>, 
         Body::Text(text) => text.text.into_string(),
         Body::Edit(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_) => panic!("no text"),
     });
-    (first, row.edited)
+    let edited = row.edit.map(|payload| match Body::decode(&payload).unwrap() {
+        Body::Edit(edit) => edit.words.text.into_string(),
+        Body::Text(_) | Body::TakeBack(_) | Body::Noop(_) | Body::Unknown(_) => panic!("no edit"),
+    });
+    (first, edited)
 }
 
 fn edited(bench: &Bench, group: &GroupId, message: &Accepted) -> Option<String> {
