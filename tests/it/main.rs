@@ -11,3 +11,4 @@ mod evenings;
 mod membership;
 mod messaging;
 mod tidy;
+mod words;

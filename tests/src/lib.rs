@@ -21,6 +21,7 @@
 )]
 
 pub mod forge;
+mod looking;
 mod memory;
 mod network;
 mod newcomers;
@@ -29,15 +30,14 @@ pub mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::message::Body;
 use proto::{
     Candidate, Change, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, JoinError,
-    LinkId, MemberId, Newcomer, Now, OpId, Output, Purpose, RequestId,
+    LinkId, Newcomer, Now, OpId, Output, Purpose, RequestId, Which,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-use memory::{Memory, shown};
+use memory::Memory;
 use network::{Arrival, Network};
 
 /// 2026-11-20, noon, UTC.
@@ -65,6 +65,23 @@ struct Person {
     crash: Option<(u64, bool)>,
 }
 
+impl Person {
+    fn new(at: usize) -> Self {
+        Self {
+            engine: None,
+            memory: Memory::default(),
+            run: 0,
+            done: BTreeMap::new(),
+            joining: None,
+            candidate: None,
+            outcome: None,
+            name: format!("person {at}"),
+            ahead_ms: 0,
+            crash: None,
+        }
+    }
+}
+
 /// People, what lies between them, and what time it is.
 pub struct World {
     people: Vec<Person>,
@@ -74,6 +91,8 @@ pub struct World {
     next_request: u64,
     trace: u64,
     steps: u64,
+    /// Of engines that run no more.
+    rejects_before: u64,
     /// How likely a piece of bytes breaks its stream instead of arriving, in percent.
     pub break_percent: u64,
 }
@@ -95,26 +114,15 @@ impl World {
     /// So many people who have nothing to do with each other yet.
     #[must_use]
     pub fn strangers(people: usize, seed: u64) -> Self {
-        let person = |at| Person {
-            engine: None,
-            memory: Memory::default(),
-            run: 0,
-            done: BTreeMap::new(),
-            joining: None,
-            candidate: None,
-            outcome: None,
-            name: format!("person {at}"),
-            ahead_ms: 0,
-            crash: None,
-        };
         Self {
-            people: (0..people).map(person).collect(),
+            people: (0..people).map(Person::new).collect(),
             network: Network::default(),
             rng: ChaCha12Rng::seed_from_u64(seed),
             now_ms: 0,
             next_request: 0,
             trace: 0,
             steps: 0,
+            rejects_before: 0,
             break_percent: 0,
         }
     }
@@ -152,6 +160,37 @@ impl World {
     pub fn say(&mut self, who: usize, text: &str) {
         let said = self.command(who, Command::Say { text: text.to_owned(), reply_to: None });
         assert!(matches!(said, Ok(Done::Said(_) | Done::Written(_))), "{said:?}");
+    }
+
+    /// Someone says something else instead of an own message.
+    pub fn edit(
+        &mut self,
+        who: usize,
+        message: EntryId,
+        text: &str,
+    ) -> Result<Done, proto::Refusal> {
+        let message = Which::Entry(message);
+        self.command(who, Command::Edit { message, text: text.to_owned() })
+    }
+
+    /// Someone takes an own message back.
+    pub fn take_back(&mut self, who: usize, message: EntryId) -> Result<Done, proto::Refusal> {
+        self.command(who, Command::TakeBack(Which::Entry(message)))
+    }
+
+    /// A copy of someone's device, as it is now: a restored backup, or a virtual machine run twice.
+    pub fn copy_of(&mut self, who: usize) -> usize {
+        let original = &self.people[who];
+        let copy = Person {
+            memory: original.memory.clone(),
+            name: format!("{} again", original.name),
+            ahead_ms: original.ahead_ms,
+            ..Person::new(0)
+        };
+        self.people.push(copy);
+        let copy = self.people.len() - 1;
+        self.wake(copy);
+        copy
     }
 
     /// Someone says something, unless the power fails before it is acknowledged.
@@ -195,99 +234,10 @@ impl World {
         self.people.iter_mut().for_each(|person| person.crash = None);
     }
 
-    /// Whether someone ever was let in.
-    #[must_use]
-    pub fn is_member(&self, who: usize) -> bool {
-        self.people[who].memory.me.is_some()
-    }
-
-    /// Whether someone's device runs.
-    #[must_use]
-    pub fn is_awake(&self, who: usize) -> bool {
-        self.people[who].engine.is_some()
-    }
-
-    /// Someone's member.
-    #[must_use]
-    pub fn id_of(&self, who: usize) -> MemberId {
-        self.people[who].memory.me.as_ref().expect("a member").id
-    }
-
-    /// The ops that someone holds.
-    #[must_use]
-    pub fn ops(&self, who: usize) -> BTreeSet<OpId> {
-        let engine = self.people[who].engine.as_ref();
-        engine.map(|engine| engine.dag().ids().collect()).unwrap_or_default()
-    }
-
-    /// The entries that someone holds.
-    #[must_use]
-    pub fn entries(&self, who: usize) -> Vec<EntryId> {
-        self.people[who].memory.entries.values().map(|entry| entry.id).collect()
-    }
-
-    /// Who may read an entry, as defined, by the ops that `who` holds.
-    #[must_use]
-    pub fn readers(&self, who: usize, id: &EntryId) -> BTreeSet<MemberId> {
-        let memory = &self.people[who].memory;
-        let entry = memory.entries.values().find(|entry| entry.id == *id).expect("it is held");
-        let header = entry.entry.parse(&memory.me.as_ref().expect("a member").group).unwrap();
-        let reference = reference::Reference::new(&memory.ops, reference::Without::Nothing);
-        reference.standing(&reference.closure(&header.ops)).members
-    }
-
-    /// What someone's window shows, in order. What was taken back is shown as "(gone)".
-    #[must_use]
-    pub fn screen(&self, who: usize) -> Vec<String> {
-        let memory = &self.people[who].memory;
-        let signed = memory.entries.values().filter(|entry| entry.is_shown);
-        let words = signed.map(|entry| memory.words(entry).unwrap_or_else(|| "(gone)".to_owned()));
-        let written = memory.written.values().map(|written| &written.payload);
-        let is_shown = |payload: &[u8]| Body::decode(payload).is_ok_and(|body| body.is_shown());
-        words
-            .chain(written.filter(|payload| is_shown(payload)).map(|payload| shown(payload)))
-            .collect()
-    }
-
-    /// What someone's engine holds in memory, in numbers, while their device is awake.
-    #[must_use]
-    pub fn tally(&self, who: usize) -> Option<proto::Tally> {
-        self.people[who].engine.as_ref().map(Engine::tally)
-    }
-
-    /// The ids of what someone's window shows and is signed, in order.
-    #[must_use]
-    pub fn messages(&self, who: usize) -> Vec<EntryId> {
-        let memory = &self.people[who].memory;
-        memory.entries.values().filter(|entry| entry.is_shown).map(|entry| entry.id).collect()
-    }
-
-    /// The messages that someone's window marks: their device said two things at once.
-    #[must_use]
-    pub fn marked(&self, who: usize) -> Vec<String> {
-        let memory = &self.people[who].memory;
-        let is_marked =
-            |entry: &&proto::Accepted| memory.forks.contains_key(&(entry.author, entry.seq));
-        let marked = memory.entries.values().filter(is_marked);
-        marked.filter_map(|entry| memory.words(entry)).collect()
-    }
-
-    /// Whom someone believes to be in the group.
-    #[must_use]
-    pub fn members(&self, who: usize) -> BTreeSet<MemberId> {
-        let engine = self.people[who].engine.as_ref();
-        engine.map(|engine| engine.dag().members().clone()).unwrap_or_default()
-    }
-
-    /// The entries that someone was told of, in the order of the notices.
-    #[must_use]
-    pub fn notified(&self, who: usize) -> Vec<EntryId> {
-        self.people[who].memory.notified.clone()
-    }
-
     /// The lid is closed, mid-word if need be: whatever is not durable is gone. What was sent before
     /// still arrives, and then the end of every stream.
     pub fn sleep(&mut self, who: usize) {
+        self.rejects_before += self.tally(who).map_or(0, |tally| tally.rejects);
         self.people[who].engine = None;
         if let Some((_, newcomer)) = self.people[who].joining.take() {
             self.people[who].candidate = Some(newcomer.into_candidate());
@@ -509,16 +459,13 @@ impl World {
     fn assert_durable_with_their_authors(&self, who: usize, changes: &[Change]) {
         for change in changes {
             let Change::Entry(accepted) = change else { continue };
-            let is_author = |person: &&Person| {
+            let is_by = |person: &Person| {
                 person.memory.me.as_ref().is_some_and(|me| me.id == accepted.author)
             };
-            let author = self.people.iter().find(is_author).expect("every author is a person");
-            let is_own =
-                self.people[who].memory.me.as_ref().is_some_and(|me| me.id == accepted.author);
+            let is_durable = |person: &Person| is_by(person) && person.memory.holds(&accepted.id);
             assert!(
-                is_own || author.memory.holds(&accepted.id),
-                "an entry left {} before it was durable",
-                author.name
+                is_by(&self.people[who]) || self.people.iter().any(is_durable),
+                "an entry left its author before it was durable",
             );
         }
     }

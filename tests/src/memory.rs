@@ -130,6 +130,13 @@ impl Memory {
         edited.or(first)
     }
 
+    /// The payloads of all that is signed or written.
+    pub(crate) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        let signed = self.entries.values().filter_map(|entry| entry.entry.body.as_ref());
+        let written = self.written.values().map(|written| &*written.payload);
+        signed.map(|body| &*body.payload).chain(written)
+    }
+
     pub(crate) fn remembered(&self) -> Vec<Change> {
         let ops = self.ops.iter().cloned().map(Change::Op);
         let written = self.written.values().cloned().map(Change::Written);
@@ -172,9 +179,10 @@ impl Memory {
     }
 
     fn versions(&self, id: &EntryId) -> Vec<proto::Entry> {
+        let me = self.me.as_ref().expect("a member").id;
         let edit = self
             .instead
-            .get(id)
+            .get(&(*id, me))
             .map(|edit| *self.signed.get(&LocalId(edit.by)).unwrap_or(&EntryId(edit.by)));
         let places = [Some(*id), edit].into_iter().flatten();
         let entries = places.filter_map(|id| self.entries.get(self.by_id.get(&id)?));

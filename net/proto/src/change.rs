@@ -31,8 +31,8 @@ pub enum Change {
     Invite(InviteSecret),
     /// Where a member was last met. Replaces the one before.
     Met(MemberId, Addr),
-    /// What stands under one number of an author's chain, when it is more than one entry or does not
-    /// fit what it follows. Replaces the one before.
+    /// What stands under one number of an author's chain, when it is more than one entry or does not fit
+    /// what is held before it. Replaces the one before.
     Fork(Fork),
     /// The body of this entry is to be gone: erased if it is held, else not kept when it comes.
     Gone(Gone),
@@ -106,15 +106,26 @@ pub struct Branch {
     pub ops: Vec<OpId>,
 }
 
-/// A number of an author's chain that is to be marked where it is shown.
+/// A number of an author's chain under which something is odd.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
     /// Whose chain.
     pub author: MemberId,
     /// The number.
     pub seq: u32,
-    /// What stands there, by ascending id: 2 to 4, or one that breaks a rule of the chain.
+    /// What stands there, by ascending id: 1 to 4.
     pub branches: Vec<Branch>,
+    /// It breaks a rule with the entry before it, which came later than it did.
+    pub is_broken: bool,
+}
+
+impl Fork {
+    /// Whether people are to see it: their device said two things at once, or what cannot be. Otherwise an
+    /// entry only stands above another than the one it follows.
+    #[must_use]
+    pub const fn is_marked(&self) -> bool {
+        self.is_broken || self.branches.len() > 1
+    }
 }
 
 /// An entry whose body is to be gone.

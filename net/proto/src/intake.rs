@@ -110,21 +110,11 @@ impl<R: CryptoRng> Engine<R> {
 
     /// The places in their authors' chains, beside what is in memory, that decide about these entries.
     fn places_to_read(&self, entries: &[Entry]) -> Vec<SeqRange> {
-        let mut places = BTreeSet::new();
-        for entry in entries {
-            let Ok(header) = entry.read_header() else { continue };
-            let author = header.author;
-            let around = [Some(header.seq), header.seq.checked_sub(1), header.seq.checked_add(1)];
-            places.extend(
-                around
-                    .into_iter()
-                    .flatten()
-                    .filter(|seq| self.log.holds(&author, *seq))
-                    .filter(|seq| self.log.stands(&author, *seq).is_none())
-                    .map(|seq| (author, seq, seq)),
-            );
-        }
-        places.into_iter().take(IDS_MAX).collect()
+        let is_unknown = |(author, seq): &(MemberId, u32)| {
+            self.log.holds(author, *seq) && self.log.stands(author, *seq).is_none()
+        };
+        let places = places_around(entries).into_iter().filter(is_unknown);
+        places.map(|(author, seq)| (author, seq, seq)).take(IDS_MAX).collect()
     }
 
     fn judge_batch(&mut self, now: Now, batch: Batch, mut around: Around) -> Result<(), Reject> {
@@ -132,6 +122,12 @@ impl<R: CryptoRng> Engine<R> {
         let is_push = answer.is_none() && from.is_some();
         let (mut changes, mut taken) = (Vec::new(), Vec::new());
         let mut fault = Ok(());
+        // What is in memory now may not be when an entry further down is judged.
+        for (author, seq) in places_around(&entries) {
+            if let Some(stands) = self.log.stands(&author, seq) {
+                around.insert((author, seq), stands);
+            }
+        }
         for entry in entries {
             match self.judge(now, &entry, (&around, is_push)) {
                 Ok(Judged::New(new)) => {
@@ -176,7 +172,7 @@ impl<R: CryptoRng> Engine<R> {
 
     /// What is to be remembered of a new entry of someone else.
     fn file(&mut self, now: Now, new: New, changes: &mut Vec<Change>) -> (Entry, EntryHeader) {
-        let New { id, mut entry, header, beside, broken, .. } = new;
+        let New { id, mut entry, header, beside, broken, lacks } = new;
         self.budgets.charge(now.instant, header.author, entry.size());
         let gone = self.gone.remove(&(header.author, id));
         if gone.is_some() {
@@ -190,8 +186,14 @@ impl<R: CryptoRng> Engine<R> {
         changes.push(accepted(now, (id, &entry, &header), None, is_shown));
         changes.extend(self.log.note(id, &header, beside));
         if let (false, Some(next)) = (broken.is_empty(), header.seq.checked_add(1)) {
-            let stands = self.log.stands(&header.author, next);
-            changes.push(self.log.mark(header.author, next, stands.unwrap_or(broken)));
+            let stands = self.log.stands(&header.author, next).unwrap_or(broken);
+            changes.extend(self.log.mark(header.author, next, (stands, true)));
+        }
+        if lacks.is_some() {
+            // What it follows is asked for, over this link or another (`ask_ancestors`).
+            let stands = self.log.stands(&header.author, header.seq);
+            let stands = stands.unwrap_or_else(|| vec![Branch::of(id, &header)]);
+            changes.extend(self.log.mark(header.author, header.seq, (stands, false)));
         }
         changes.extend(effects);
         if is_shown {
@@ -349,6 +351,18 @@ impl<R: CryptoRng> Engine<R> {
                 .cut(&header.author)
                 .is_none_or(|(seq, pinned)| header.seq > seq || (header.seq == seq && id != pinned))
     }
+}
+
+/// The places in their authors' chains that decide about these entries: theirs, and those beside.
+fn places_around(entries: &[Entry]) -> BTreeSet<(MemberId, u32)> {
+    let mut places = BTreeSet::new();
+    for entry in entries {
+        let Ok(header) = entry.read_header() else { continue };
+        let seq = header.seq;
+        let around = [Some(seq), seq.checked_sub(1), seq.checked_add(1)];
+        places.extend(around.into_iter().flatten().map(|seq| (header.author, seq)));
+    }
+    places
 }
 
 /// What a store needs to file an entry.

@@ -16,7 +16,12 @@ fn fork(author: u8, seq: u32, ids: &[u8]) -> Fork {
         lamport: 7,
         ops: vec![OpId([1; 32])],
     };
-    Fork { author: MemberId([author; 32]), seq, branches: ids.iter().map(branch).collect() }
+    Fork {
+        author: MemberId([author; 32]),
+        seq,
+        branches: ids.iter().map(branch).collect(),
+        is_broken: false,
+    }
 }
 
 fn load(bench: &Bench, group: &GroupId, range: SeqRange, entries_max: usize) -> Loaded {

@@ -140,7 +140,7 @@ impl Log {
             let displaced = branches.split_off(branches.len().min(BRANCHES_MAX));
             changes.extend(displaced.into_iter().map(|branch| Change::Displaced(branch.id)));
             let smallest = branches.first().cloned().unwrap_or(new);
-            changes.push(self.mark(header.author, header.seq, branches));
+            changes.extend(self.mark(header.author, header.seq, (branches, false)));
             smallest
         };
         let chain = self.chains.entry(header.author).or_insert_with(|| Chain {
@@ -164,11 +164,21 @@ impl Log {
         changes
     }
 
-    /// Marks a number; gives what is to be remembered.
-    pub(crate) fn mark(&mut self, author: MemberId, seq: u32, branches: Vec<Branch>) -> Change {
-        let fork = Fork { author, seq, branches };
+    /// Marks a number, if there is room for one more mark of this author; gives what is to be remembered.
+    pub(crate) fn mark(
+        &mut self,
+        author: MemberId,
+        seq: u32,
+        (branches, is_broken): (Vec<Branch>, bool),
+    ) -> Option<Change> {
+        let old = self.forks.get(&(author, seq));
+        if old.is_none() && self.forks_of(&author).count() >= FORKS_MAX {
+            return None;
+        }
+        let is_broken = is_broken || old.is_some_and(|old| old.is_broken);
+        let fork = Fork { author, seq, branches, is_broken };
         self.forks.insert((author, seq), fork.clone());
-        Change::Fork(fork)
+        Some(Change::Fork(fork))
     }
 
     /// Notes that an entry was refused for good: it counts as held, so that nobody is asked for it.

@@ -62,6 +62,7 @@ impl<R: CryptoRng> Engine<R> {
         let Some((member, theirs)) = self.up(link).map(|up| (up.member, up.their_digest)) else {
             return;
         };
+        self.ask_ancestors(link);
         if self.digest_for(&member) == theirs {
             let tips = self.tips_for(&member);
             if let Some(up) = self.up(link) {
@@ -71,6 +72,21 @@ impl<R: CryptoRng> Engine<R> {
             self.fetch(now, link);
         } else {
             self.say_frontier(now, link);
+        }
+    }
+
+    /// Where a chain forks, each branch goes back to where they part: what is lacking of that is asked
+    /// for by its id, for no frontier names it.
+    fn ask_ancestors(&mut self, link: LinkId) {
+        let authors: Vec<_> = self.log.chains().map(|chain| chain.author).collect();
+        let branches = authors.iter().flat_map(|author| self.log.forks_of(author));
+        let before: BTreeSet<_> = branches
+            .flat_map(|fork| fork.branches.iter().map(|branch| branch.prev))
+            .filter(|prev| *prev != EntryId::ZERO)
+            .collect();
+        if !before.is_empty() {
+            let before: Vec<_> = before.into_iter().collect();
+            self.read(Reading::Compare(link, before.clone()), Wanted::Held(before));
         }
     }
 

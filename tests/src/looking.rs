@@ -1,0 +1,125 @@
+//! Looking at a [`World`]: what people see, and what their devices remember.
+
+use std::collections::BTreeSet;
+
+use proto::message::Body;
+use proto::{Engine, EntryId, MemberId, OpId};
+
+use crate::memory::shown;
+use crate::{World, reference};
+
+impl World {
+    /// What someone's window shows, in order. What was taken back is shown as "(gone)".
+    #[must_use]
+    pub fn screen(&self, who: usize) -> Vec<String> {
+        let memory = &self.people[who].memory;
+        let signed = memory.entries.values().filter(|entry| entry.is_shown);
+        let words = signed.map(|entry| memory.words(entry).unwrap_or_else(|| "(gone)".to_owned()));
+        let written = memory.written.values().map(|written| &written.payload);
+        let is_shown = |payload: &[u8]| Body::decode(payload).is_ok_and(|body| body.is_shown());
+        words
+            .chain(written.filter(|payload| is_shown(payload)).map(|payload| shown(payload)))
+            .collect()
+    }
+
+    /// The messages that someone's window marks: their device said two things at once.
+    #[must_use]
+    pub fn marked(&self, who: usize) -> Vec<String> {
+        let memory = &self.people[who].memory;
+        let is_marked = |entry: &&proto::Accepted| {
+            memory.forks.get(&(entry.author, entry.seq)).is_some_and(proto::Fork::is_marked)
+        };
+        let marked = memory.entries.values().filter(is_marked);
+        marked.filter_map(|entry| memory.words(entry)).collect()
+    }
+
+    /// What someone's engine holds in memory, in numbers, while their device is awake.
+    #[must_use]
+    pub fn tally(&self, who: usize) -> Option<proto::Tally> {
+        self.people[who].engine.as_ref().map(Engine::tally)
+    }
+
+    /// Whether these words are anywhere in what someone's device remembers.
+    #[must_use]
+    pub fn remembers(&self, who: usize, words: &str) -> bool {
+        self.people[who].memory.payloads().any(|payload| shown(payload).contains(words))
+    }
+
+    /// Streams that anyone closed because of what came over them. While nobody lies there are none.
+    #[must_use]
+    pub fn rejects(&self) -> u64 {
+        let now = self.people.iter().filter_map(|person| person.engine.as_ref());
+        now.map(|engine| engine.tally().rejects).sum::<u64>() + self.rejects_before
+    }
+
+    /// The ids of what someone's window shows and is signed, in order.
+    #[must_use]
+    pub fn messages(&self, who: usize) -> Vec<EntryId> {
+        let memory = &self.people[who].memory;
+        memory.entries.values().filter(|entry| entry.is_shown).map(|entry| entry.id).collect()
+    }
+
+    /// Whom someone believes to be in the group.
+    #[must_use]
+    pub fn members(&self, who: usize) -> BTreeSet<MemberId> {
+        let engine = self.people[who].engine.as_ref();
+        engine.map(|engine| engine.dag().members().clone()).unwrap_or_default()
+    }
+
+    /// The entries that someone was told of, in the order of the notices.
+    #[must_use]
+    pub fn notified(&self, who: usize) -> Vec<EntryId> {
+        self.people[who].memory.notified.clone()
+    }
+
+    /// Whether someone ever was let in.
+    #[must_use]
+    pub fn is_member(&self, who: usize) -> bool {
+        self.people[who].memory.me.is_some()
+    }
+
+    /// Whether someone's device runs.
+    #[must_use]
+    pub fn is_awake(&self, who: usize) -> bool {
+        self.people[who].engine.is_some()
+    }
+
+    /// Someone's member.
+    #[must_use]
+    pub fn id_of(&self, who: usize) -> MemberId {
+        self.people[who].memory.me.as_ref().expect("a member").id
+    }
+
+    /// The ops that someone holds.
+    #[must_use]
+    pub fn ops(&self, who: usize) -> BTreeSet<OpId> {
+        let engine = self.people[who].engine.as_ref();
+        engine.map(|engine| engine.dag().ids().collect()).unwrap_or_default()
+    }
+
+    /// The entries that someone holds.
+    #[must_use]
+    pub fn entries(&self, who: usize) -> Vec<EntryId> {
+        self.people[who].memory.entries.values().map(|entry| entry.id).collect()
+    }
+
+    /// Who may read an entry, as defined, by the ops that `who` holds.
+    #[must_use]
+    pub fn readers(&self, who: usize, id: &EntryId) -> BTreeSet<MemberId> {
+        let memory = &self.people[who].memory;
+        let entry = memory.entries.values().find(|entry| entry.id == *id).expect("it is held");
+        let header = entry.entry.parse(&memory.me.as_ref().expect("a member").group).unwrap();
+        let reference = reference::Reference::new(&memory.ops, reference::Without::Nothing);
+        reference.standing(&reference.closure(&header.ops)).members
+    }
+
+    /// The id of a message by what it says now, on someone's screen.
+    #[must_use]
+    pub fn find(&self, who: usize, text: &str) -> Option<EntryId> {
+        let memory = &self.people[who].memory;
+        let says = |entry: &&proto::Accepted| {
+            entry.is_shown && memory.words(entry).is_some_and(|words| words == text)
+        };
+        memory.entries.values().find(says).map(|entry| entry.id)
+    }
+}
