@@ -10,5 +10,6 @@ mod adversary;
 mod evenings;
 mod membership;
 mod messaging;
+mod parting;
 mod tidy;
 mod words;

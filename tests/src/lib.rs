@@ -259,6 +259,7 @@ impl World {
         person.engine = Some(engine.expect("what was remembered makes a group"));
         let delay = self.rng.next_u64() % 1000;
         self.network.dial_at(self.now_ms + delay, who);
+        self.input(who, Input::Tick);
     }
 
     /// Two people cannot reach each other until [`World::heal`].
@@ -279,6 +280,16 @@ impl World {
         let end = self.now_ms + ms;
         while self.now_ms < end && self.step() {}
         self.now_ms = self.now_ms.max(end);
+    }
+
+    /// Nobody is there for so long; then everyone who was comes back, and what is due is done.
+    pub fn pass(&mut self, ms: u64) {
+        let awake: Vec<_> = (0..self.people.len()).filter(|who| self.is_awake(*who)).collect();
+        awake.iter().for_each(|who| self.sleep(*who));
+        self.settle();
+        self.now_ms += ms;
+        awake.into_iter().for_each(|who| self.wake(who));
+        self.settle();
     }
 
     /// How many things have happened so far.

@@ -66,6 +66,25 @@ impl World {
         engine.map(|engine| engine.dag().members().clone()).unwrap_or_default()
     }
 
+    /// Who has a say, as someone sees it.
+    #[must_use]
+    pub fn voters(&self, who: usize) -> BTreeSet<MemberId> {
+        let engine = self.people[who].engine.as_ref();
+        engine.map(|engine| engine.dag().standing().voters.clone()).unwrap_or_default()
+    }
+
+    /// How many streams someone has open.
+    #[must_use]
+    pub fn links(&self, who: usize) -> usize {
+        self.tally(who).map_or(0, |tally| tally.channels)
+    }
+
+    /// How many members someone looks for.
+    #[must_use]
+    pub fn looks_for(&self, who: usize) -> usize {
+        self.people[who].engine.as_ref().map_or(0, |engine| engine.unreached().count())
+    }
+
     /// The entries that someone was told of, in the order of the notices.
     #[must_use]
     pub fn notified(&self, who: usize) -> Vec<EntryId> {

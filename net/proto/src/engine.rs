@@ -112,6 +112,8 @@ pub struct Engine<R> {
     pub(crate) readings: Readings,
     /// This device is no member, and nobody is to be told of it any more.
     is_out: bool,
+    /// Who heard that this device left.
+    told: BTreeSet<MemberId>,
     /// Streams that were closed because of what came over them.
     rejects: u64,
     outputs: VecDeque<Output>,
@@ -185,6 +187,7 @@ impl<R: CryptoRng> Engine<R> {
             joins: (Instant(0), 0),
             readings: Readings::default(),
             is_out: false,
+            told: BTreeSet::new(),
             rejects: 0,
             outputs: VecDeque::new(),
         };
@@ -299,7 +302,7 @@ impl<R: CryptoRng> Engine<R> {
         members
             .into_iter()
             .filter(move |member| *member != self.me.id && !linked.contains(member))
-            .filter(|member| !self.is_out && self.mesh.wants(member))
+            .filter(|member| !self.is_out && !self.told.contains(member) && self.mesh.wants(member))
             .map(|member| {
                 let card = self.cards.get(&member).map_or(&[][..], |card| &card.addrs);
                 let mut addrs: Vec<_> =
@@ -434,6 +437,9 @@ impl<R: CryptoRng> Engine<R> {
         self.must_fetch |= up.is_asking();
         self.must_tell |= self.filling.remove(&link);
         self.clock.forget(&up.member);
+        if up.greeted && !self.dag.members().contains(&self.me.id) {
+            self.told.insert(up.member);
+        }
         if up.linked {
             self.persist(vec![Change::Notice(Notice::LinkDown(up.member, up.path))]);
             self.event(Event::LinkDown(link, up.member));

@@ -1,0 +1,140 @@
+//! Coming to be counted in, and going.
+
+use proto::{Command, Done, Refusal};
+use tests::World;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+#[test]
+fn whoever_leaves_hears_nothing_more_and_what_they_said_stays() {
+    for seed in 0..10 {
+        let mut world = World::new(4, seed);
+        world.break_percent = seed % 3;
+        world.sleep(3);
+        world.say(1, "goodbye");
+        assert_eq!(world.command(1, Command::Leave), Ok(Done::Nothing), "seed {seed}");
+        assert_eq!(world.command(1, Command::Leave), Err(Refusal::NotAMember));
+        world.settle();
+        world.say(0, "now that they have gone");
+        world.settle();
+        world.wake(3);
+        world.settle();
+        for who in [0, 2, 3] {
+            assert_eq!(world.members(who).len(), 3, "seed {seed}: person {who}");
+            let screen = world.screen(who);
+            assert_eq!(screen, ["goodbye", "now that they have gone"], "seed {seed}: {who}");
+        }
+        assert_eq!(world.screen(1), ["goodbye"], "seed {seed}");
+        assert_eq!(world.links(1), 0, "seed {seed}: no link is left");
+        assert_eq!(world.rejects(), 0, "seed {seed}");
+    }
+}
+
+/// Found by writing it: whoever left while nobody was there would have been a member for ever.
+#[test]
+fn leaving_while_nobody_is_there_is_heard_of_when_someone_comes() {
+    for seed in 0..10 {
+        let mut world = World::new(3, seed);
+        world.sleep(1);
+        world.sleep(2);
+        world.say(0, "to be read later");
+        world.settle();
+        assert_eq!(world.command(0, Command::Leave), Ok(Done::Nothing), "seed {seed}");
+        world.sleep(0);
+        world.wake(0);
+        world.wake(1);
+        world.settle();
+        assert_eq!(world.members(1).len(), 2, "seed {seed}: they heard of it");
+        world.wake(2);
+        world.settle();
+        assert_eq!(world.members(2), world.members(1), "seed {seed}: and passed it on");
+        // Two weeks later nobody is looked for any more.
+        world.sleep(1);
+        world.sleep(2);
+        world.pass(15 * DAY_MS);
+        assert_eq!(world.looks_for(0), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_someone_said_before_leaving_reaches_those_who_were_away_up_to_their_last_word() {
+    for seed in 0..10 {
+        let mut world = World::new(3, seed);
+        world.sleep(2);
+        for n in 0..20 {
+            world.say(1, &format!("{n}"));
+        }
+        world.settle();
+        assert_eq!(world.command(1, Command::Leave), Ok(Done::Nothing));
+        world.settle();
+        world.sleep(1);
+        world.wake(2);
+        world.settle();
+        let said: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+        assert_eq!(world.screen(2), said, "seed {seed}: up to the last word they pinned");
+    }
+}
+
+#[test]
+fn a_newcomer_is_counted_in_after_a_week_unless_someone_objects() {
+    let mut world = World::strangers(5, 7);
+    world.found(0);
+    for newcomer in 1..3 {
+        let link = world.invite(0);
+        assert_eq!(world.join(newcomer, &link), Ok(()));
+        world.settle();
+        // The founder let them in; so the others' welcome is what counts.
+        for who in 1..newcomer {
+            let welcome = Command::Welcome(world.id_of(newcomer));
+            assert_eq!(world.command(who, welcome), Ok(Done::Nothing));
+        }
+        world.settle();
+    }
+    assert_eq!(world.voters(0).len(), 3, "a group of three that knows each other");
+    for newcomer in 3..5 {
+        let link = world.invite(0);
+        assert_eq!(world.join(newcomer, &link), Ok(()));
+        world.settle();
+    }
+    let [third, fourth] = [3, 4].map(|who| world.id_of(who));
+    for who in [1, 2] {
+        assert_eq!(world.command(who, Command::Object(fourth)), Ok(Done::Nothing));
+    }
+    world.pass(6 * DAY_MS);
+    assert!(!world.voters(0).contains(&third), "there was time to look");
+    // An objection outlives a restart.
+    for who in [1, 2] {
+        world.sleep(who);
+        world.wake(who);
+    }
+    world.pass(2 * DAY_MS);
+    assert!(world.voters(0).contains(&third), "a week later");
+    assert!(!world.voters(0).contains(&fourth), "not without being asked");
+    for who in [1, 2] {
+        assert_eq!(world.command(who, Command::Welcome(fourth)), Ok(Done::Nothing));
+    }
+    world.settle();
+    assert!(world.voters(0).contains(&fourth));
+    let own = world.id_of(0);
+    assert_eq!(world.command(0, Command::Welcome(third)), Err(Refusal::NotToWelcome), "one's own");
+    assert_eq!(world.command(0, Command::Object(own)), Err(Refusal::NotToWelcome));
+}
+
+#[test]
+fn two_a_week_of_one_who_brings_many_are_counted_in_by_themselves() {
+    let mut world = World::strangers(7, 3);
+    world.found(0);
+    let link = world.invite(0);
+    assert_eq!(world.join(1, &link), Ok(()));
+    world.settle();
+    for newcomer in 2..7 {
+        let link = world.invite(0);
+        assert_eq!(world.join(newcomer, &link), Ok(()));
+        world.settle();
+    }
+    assert_eq!(world.voters(1).len(), 2);
+    for (days, voters) in [(6, 2), (2, 4), (4, 4), (4, 6), (7, 7)] {
+        world.pass(days * DAY_MS);
+        assert_eq!(world.voters(1).len(), voters, "after {days} days more");
+    }
+}
