@@ -59,6 +59,8 @@ struct Person {
     candidate: Option<Candidate>,
     outcome: Option<Result<GroupId, JoinError>>,
     name: String,
+    /// It is another's device once more: it admits nobody, for two of one kind would fork their ops.
+    is_copy: bool,
     /// How far their clock is ahead of everyone else's.
     ahead_ms: u64,
     /// The power fails at the write after so many, before or after it is durable.
@@ -76,6 +78,7 @@ impl Person {
             candidate: None,
             outcome: None,
             name: format!("person {at}"),
+            is_copy: false,
             ahead_ms: 0,
             crash: None,
         }
@@ -95,6 +98,10 @@ pub struct World {
     rejects_before: u64,
     /// How likely a piece of bytes breaks its stream instead of arriving, in percent.
     pub break_percent: u64,
+    /// How likely a piece arrives twice, late or altered, in percent.
+    pub mangle_percent: u64,
+    /// How many did.
+    mangled: u64,
 }
 
 impl World {
@@ -124,6 +131,8 @@ impl World {
             steps: 0,
             rejects_before: 0,
             break_percent: 0,
+            mangle_percent: 0,
+            mangled: 0,
         }
     }
 
@@ -185,6 +194,7 @@ impl World {
             memory: original.memory.clone(),
             name: format!("{} again", original.name),
             ahead_ms: original.ahead_ms,
+            is_copy: true,
             ..Person::new(0)
         };
         self.people.push(copy);
@@ -213,7 +223,7 @@ impl World {
         self.try_command(who, command).expect("every command is answered at once")
     }
 
-    fn try_command(
+    pub(crate) fn try_command(
         &mut self,
         who: usize,
         command: Command,
@@ -368,6 +378,7 @@ impl World {
                 if self.rng.next_u64() % 100 < self.break_percent {
                     return self.break_stream(link);
                 }
+                let bytes = self.mangle(link, bytes);
                 if self.people[to].joining.as_ref().is_some_and(|(on, _)| *on == theirs) {
                     return self.on_join_bytes(to, &bytes);
                 }
@@ -376,6 +387,20 @@ impl World {
             Arrival::Closed { link } => self.break_stream(link),
             Arrival::Dial { who } => self.dial(who),
         }
+    }
+
+    /// What someone on the way does to a piece: it comes once more later, or a bit of it is turned.
+    fn mangle(&mut self, link: LinkId, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.rng.next_u64() % 100 < self.mangle_percent {
+            self.mangled += 1;
+            if self.rng.next_u64().is_multiple_of(2) {
+                let delay = self.delay();
+                self.network.send_at(self.now_ms + delay, link, bytes.clone());
+            } else if let Some(byte) = bytes.first_mut() {
+                *byte ^= 1 << (self.rng.next_u64() % 8);
+            }
+        }
+        bytes
     }
 
     /// Both ends of a stream learn that it is gone.

@@ -14,7 +14,8 @@ impl World {
         let mut last = JoinError::Broken;
         for admitter in 0..self.people.len() {
             for _ in 0..20 {
-                if admitter == who || self.people[admitter].engine.is_none() {
+                let is_there = self.is_awake(admitter) && !self.people[admitter].is_copy;
+                if admitter == who || !is_there {
                     break;
                 }
                 candidate = self.try_join(who, admitter, (invitation.clone(), candidate));

@@ -2,11 +2,12 @@
 //!
 //! A scenario that fails is made shorter as long as it still fails, and printed as Rust.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod holds;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use proto::EntryId;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -45,6 +46,20 @@ pub enum Step {
     Wait(u64),
     /// From now on, so many pieces in a hundred break their stream.
     Break(u64),
+    /// From now on, so many pieces in a hundred arrive twice, late or altered.
+    Mangle(u64),
+    /// Someone says something else instead of the newest message of theirs.
+    Edit(usize, usize),
+    /// Someone takes the newest message of theirs back.
+    TakeBack(usize),
+    /// Someone counts another in.
+    Welcome(usize, usize),
+    /// Someone leaves.
+    Leave(usize),
+    /// Someone's clock is so many minutes ahead.
+    Clock(usize, u64),
+    /// Someone's device runs twice from now on: a backup was restored beside it.
+    Copy(usize),
 }
 
 /// An evening.
@@ -56,6 +71,31 @@ pub struct Scenario {
     pub seed: u64,
     /// What happens, in order.
     pub steps: Vec<Step>,
+}
+
+/// What was promised to people in an evening.
+#[derive(Debug, Default)]
+pub(crate) struct Promised {
+    /// Messages whose sending was acknowledged.
+    pub(crate) messages: Vec<Promise>,
+    /// Devices that run twice: the person, and the copy.
+    pub(crate) copies: BTreeMap<usize, usize>,
+}
+
+/// A message that was acknowledged.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    pub(crate) author: usize,
+    /// All that it ever said.
+    pub(crate) versions: Vec<String>,
+    /// What it may say now; more than one while an edit was not acknowledged. None: it is gone.
+    pub(crate) says: Vec<Option<String>>,
+}
+
+impl Promise {
+    fn says_now(&self) -> Option<&str> {
+        self.says.last().and_then(Option::as_deref)
+    }
 }
 
 impl Scenario {
@@ -70,15 +110,22 @@ impl Scenario {
         let mut steps = vec![Step::Join { who: 1, by: 0 }];
         for nth in 0..6 + below(14) {
             let (who, other) = (below(people), below(people));
-            steps.push(match below(16) {
-                0..=5 => Step::Say(who, nth),
-                6 => Step::Join { who, by: other },
-                7 | 8 => Step::Sleep(who),
-                9 => Step::Wake(who),
-                10 | 11 => Step::CrashAt { who, nth: below(4) as u64, after: below(2) == 0 },
-                12 => Step::Part(who, other),
-                13 => Step::Heal,
-                14 => Step::Break(below(8) as u64),
+            steps.push(match below(24) {
+                0..=6 => Step::Say(who, nth),
+                7 => Step::Join { who, by: other },
+                8 | 9 => Step::Sleep(who),
+                10 => Step::Wake(who),
+                11 | 12 => Step::CrashAt { who, nth: below(4) as u64, after: below(2) == 0 },
+                13 => Step::Part(who, other),
+                14 => Step::Heal,
+                15 => Step::Break(below(8) as u64),
+                16 | 17 => Step::Edit(who, nth),
+                18 => Step::TakeBack(who),
+                19 => Step::Welcome(who, other),
+                20 if below(4) == 0 => Step::Leave(who),
+                20 if below(3) == 0 => Step::Mangle(below(3) as u64),
+                21 if below(2) == 0 => Step::Clock(who, below(9) as u64),
+                21 if below(3) == 0 => Step::Copy(who),
                 _ => Step::Wait(50 + below(4000) as u64),
             });
         }
@@ -92,30 +139,47 @@ impl Scenario {
     pub fn run(&self) -> Result<(), String> {
         let mut world = World::strangers(self.people, self.seed);
         world.found(0);
-        let mut acknowledged = BTreeMap::new();
+        let mut promised = Promised::default();
         for step in &self.steps {
-            self.step(&mut world, *step, &mut acknowledged);
+            self.step(&mut world, *step, &mut promised);
         }
         world.break_percent = 0;
+        world.mangle_percent = 0;
         world.heal();
         world.cancel_crashes();
-        for who in 0..self.people {
+        // Of a device that runs twice, first the copy comes together with the others, then the original.
+        let copied: Vec<_> = promised.copies.iter().map(|(who, copy)| (*who, *copy)).collect();
+        let wake = |world: &mut World, who| {
             if world.is_member(who) && !world.is_awake(who) {
                 world.wake(who);
             }
+        };
+        copied.iter().for_each(|(_, copy)| world.sleep(*copy));
+        for (who, copy) in copied {
+            (0..self.people).for_each(|who| wake(&mut world, who));
+            world.sleep(who);
+            wake(&mut world, copy);
+            world.settle();
+            world.sleep(copy);
         }
+        (0..self.people).for_each(|who| wake(&mut world, who));
         world.settle();
-        check(&world, self.people, &acknowledged)
+        holds::check(&world, self.people, &promised)
     }
 
-    fn step(&self, world: &mut World, step: Step, acknowledged: &mut BTreeMap<String, usize>) {
+    fn step(&self, world: &mut World, step: Step, promised: &mut Promised) {
         match step {
             Step::Say(who, nth) => {
-                let text = format!("{who} says {nth}");
-                if world.is_awake(who) && world.try_say(who, &text) {
-                    acknowledged.insert(text, who);
+                let copy = promised.copies.get(&who).copied().filter(|_| nth % 2 == 0);
+                let device = copy.unwrap_or(who);
+                let text = format!("{device} says {nth}.");
+                if world.is_awake(device) && world.try_say(device, &text) {
+                    let says = vec![Some(text.clone())];
+                    promised.messages.push(Promise { author: who, versions: vec![text], says });
                 }
             }
+            Step::Edit(who, nth) => rewrite(world, who, Some(nth), promised),
+            Step::TakeBack(who) => rewrite(world, who, None, promised),
             Step::Join { who, by } => {
                 if world.is_awake(by) && !world.is_member(who) {
                     // An invitation that a crash swallowed, or that nobody honours, changes nothing.
@@ -143,6 +207,25 @@ impl Scenario {
             Step::Heal => world.heal(),
             Step::Wait(ms) => world.wait(ms),
             Step::Break(percent) => world.break_percent = percent,
+            Step::Mangle(percent) => world.mangle_percent = percent,
+            Step::Welcome(who, other) => {
+                if world.is_awake(who) && world.is_member(other) {
+                    let welcome = proto::Command::Welcome(world.id_of(other));
+                    world.try_command(who, welcome);
+                }
+            }
+            Step::Leave(who) => {
+                if world.is_awake(who) && !promised.copies.contains_key(&who) {
+                    world.try_command(who, proto::Command::Leave);
+                }
+            }
+            Step::Clock(who, minutes) => world.set_clock_ahead(who, minutes * 60_000),
+            Step::Copy(who) => {
+                if world.is_awake(who) && !promised.copies.contains_key(&who) {
+                    let copy = world.copy_of(who);
+                    promised.copies.insert(who, copy);
+                }
+            }
         }
     }
 
@@ -176,60 +259,28 @@ impl Scenario {
     }
 }
 
-/// What must hold when everyone has been there for a while (docs/protocol.md, "What must hold").
-fn check(
-    world: &World,
-    people: usize,
-    acknowledged: &BTreeMap<String, usize>,
-) -> Result<(), String> {
-    let members: Vec<_> = (0..people).filter(|who| world.is_member(*who)).collect();
-    // Everyone knows the same ops, and so the same members.
-    for who in &members {
-        if world.ops(*who) != world.ops(0) {
-            return Err(format!("person {who} and person 0 hold different ops"));
-        }
-        if world.members(*who) != world.members(0) {
-            return Err(format!("person {who} and person 0 see different members"));
-        }
+/// Someone edits the newest message of theirs that is not gone, or takes it back.
+fn rewrite(world: &mut World, who: usize, nth: Option<usize>, promised: &mut Promised) {
+    // Two devices that rewrite one message at once: each keeps to its own, and so do we.
+    if !world.is_awake(who) || promised.copies.contains_key(&who) {
+        return;
     }
-    let mut all: BTreeMap<EntryId, Vec<usize>> = BTreeMap::new();
-    for who in &members {
-        for id in world.entries(*who) {
-            all.entry(id).or_default().push(*who);
-        }
+    let is_theirs = |promise: &&mut Promise| promise.author == who && promise.says_now().is_some();
+    let Some(promise) = promised.messages.iter_mut().rev().find(is_theirs) else { return };
+    let Some(now) = promise.says_now().map(str::to_owned) else { return };
+    let Some(message) = world.find(who, &now).map(proto::Which::Entry) else { return };
+    let text = nth.map(|nth| format!("{who} says {nth} instead."));
+    let command = match &text {
+        Some(text) => proto::Command::Edit { message, text: text.clone() },
+        None => proto::Command::TakeBack(message),
+    };
+    match world.try_command(who, command) {
+        Some(Ok(_)) => promise.says = vec![text.clone()],
+        // The power failed: it may have become durable or not.
+        None => promise.says.insert(0, text.clone()),
+        Some(Err(_)) => return,
     }
-    // An entry is with its readers, all of them, and with nobody else.
-    for (id, holders) in &all {
-        let readers = world.readers(holders[0], id);
-        for who in &members {
-            let (may, has) = (readers.contains(&world.id_of(*who)), holders.contains(who));
-            if may != has {
-                let words = if has { "holds what is not theirs" } else { "lacks what is theirs" };
-                return Err(format!("person {who} {words}"));
-            }
-        }
-    }
-    // What was acknowledged is there, once; what is shown, is shown once.
-    for who in &members {
-        let screen = world.screen(*who);
-        let once: BTreeSet<_> = screen.iter().collect();
-        if once.len() != screen.len() {
-            return Err(format!("person {who} sees something twice: {screen:?}"));
-        }
-        for (text, author) in acknowledged.iter().filter(|(_, author)| *author == who) {
-            if !once.contains(text) {
-                return Err(format!("person {author} lost their own words: {text}"));
-            }
-        }
-        if world.notified(*who).len() != screen.len() {
-            return Err(format!(
-                "person {who} heard of {} of {}",
-                world.notified(*who).len(),
-                screen.len()
-            ));
-        }
-    }
-    Ok(())
+    promise.versions.extend(text);
 }
 
 impl fmt::Display for Scenario {

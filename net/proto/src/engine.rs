@@ -39,7 +39,7 @@ use crate::timers::{Instant, Now};
 /// bounded whatever others send (docs/protocol.md, "Limits").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
-    /// Streams closed because of what came over them. Members who follow the protocol cause none.
+    /// Links of members closed because of what came over them. Who follows the protocol causes none.
     pub rejects: u64,
     /// Ops and entries that wait for others, or for their time.
     pub parked: usize,
@@ -421,7 +421,9 @@ impl<R: CryptoRng> Engine<R> {
 
     /// A remote's fault: the stream is closed in silence, nothing else happens.
     pub(crate) fn on_reject(&mut self, link: LinkId, _reject: Reject) {
-        self.rejects = self.rejects.saturating_add(1);
+        if self.up(link).is_some() {
+            self.rejects = self.rejects.saturating_add(1);
+        }
         self.close(link);
     }
 

@@ -182,8 +182,10 @@ impl<R: CryptoRng> Engine<R> {
             (Some(body), _) => Body::decode(&body.payload).map_or(true, |body| body.is_shown()),
             (None, gone) => gone.is_none_or(|gone| gone.is_shown),
         };
+        let is_own = header.author == self.me.id;
+        let local = if is_own { self.recognise(&header.payload_hash) } else { None };
         let effects = self.effects(&header, id, &entry);
-        changes.push(accepted(now, (id, &entry, &header), None, is_shown));
+        changes.push(accepted(now, (id, &entry, &header), local, is_shown));
         changes.extend(self.log.note(id, &header, beside));
         if let (false, Some(next)) = (broken.is_empty(), header.seq.checked_add(1)) {
             let stands = self.log.stands(&header.author, next).unwrap_or(broken);
@@ -196,7 +198,7 @@ impl<R: CryptoRng> Engine<R> {
             changes.extend(self.log.mark(header.author, header.seq, (stands, false)));
         }
         changes.extend(effects);
-        if is_shown {
+        if is_shown && local.is_none() {
             changes.push(Change::Notice(Notice::Entry(id)));
         }
         (entry, header)

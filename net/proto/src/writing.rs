@@ -12,6 +12,7 @@ use crate::engine::{Done, Engine, Event, Which};
 use crate::error::{Refusal, Reject};
 use crate::ids::{EntryId, LocalId, RequestId};
 use crate::intake::accepted;
+use crate::kdf::{Label, kdf};
 use crate::keys::draw;
 use crate::limits::{ENTRY_DEPS_MAX, OUTBOX_MAX, SUITE, TEXT_MAX, VERSION, VERSIONS_MAX};
 use crate::log::{Ends, Entry, EntryBody, EntryHeader, Own, Versions};
@@ -237,6 +238,10 @@ impl<R: CryptoRng> Engine<R> {
 
     /// Signs what was written while nobody was linked, in the order in which it was written.
     pub(crate) fn sign_outbox(&mut self, now: Now) {
+        // Who left speaks to nobody any more.
+        if !self.dag.members().contains(&self.me.id) {
+            return;
+        }
         while let Some(written) = self.outbox.pop_front() {
             // What was durable fits; were it not so, it would stay written and never be sent.
             if self.sign(now, written.clone(), None).is_err() {
@@ -244,6 +249,16 @@ impl<R: CryptoRng> Engine<R> {
                 return;
             }
         }
+    }
+
+    /// An own entry came back from others: what waits here with the same salt and payload was signed
+    /// before.
+    pub(crate) fn recognise(&mut self, payload_hash: &[u8; 32]) -> Option<LocalId> {
+        let is_same = |written: &Written| {
+            kdf(Label::EntryPayload, &[&salt_of(written.local), &written.payload]) == *payload_hash
+        };
+        let at = self.outbox.iter().position(is_same)?;
+        self.outbox.remove(at).map(|written| written.local)
     }
 
     /// Signs one message on top of our chain, makes it durable and pushes it. `fresh`: it was not durable
@@ -255,7 +270,7 @@ impl<R: CryptoRng> Engine<R> {
         fresh: Option<Vec<Change>>,
     ) -> Result<EntryId, Reject> {
         let was_durable = fresh.is_none();
-        let (entry, header) = self.next_entry(written.wall, written.payload)?;
+        let (entry, header) = self.next_entry(&written)?;
         let id = entry.id();
         let body = entry.body.as_ref().map(|body| Body::decode(&body.payload));
         let is_shown = body.is_none_or(|body| body.map_or(true, |body| body.is_shown()));
@@ -279,11 +294,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// The next entry of our own chain.
-    fn next_entry(
-        &mut self,
-        wall: u64,
-        payload: Bytes<{ crate::limits::PAYLOAD_MAX }>,
-    ) -> Result<(Entry, EntryHeader), Reject> {
+    fn next_entry(&self, written: &Written) -> Result<(Entry, EntryHeader), Reject> {
         let own = self.log.chain(&self.me.id);
         let (seq, prev, lamport) = own.map_or((0, EntryId::ZERO, 0), |chain| {
             (chain.seq.saturating_add(1), chain.id, chain.lamport)
@@ -311,13 +322,19 @@ impl<R: CryptoRng> Engine<R> {
             ops: List::first(view),
             lamport: seen.max(lamport).saturating_add(1),
             msk: 0,
-            wall,
+            wall: written.wall,
             ends: Ends::Default,
             payload_hash: [0; 32],
         };
-        let body = EntryBody { salt: draw(&mut self.rng), payload };
+        let body = EntryBody { salt: salt_of(written.local), payload: written.payload.clone() };
         Entry::sign(header.clone(), body, &self.me).map(|entry| (entry, header))
     }
+}
+
+/// The salt of a message's entry: the first half of its local id, which is random. So a restored backup
+/// that still holds what was signed long ago knows it again, and says it only once.
+fn salt_of(local: LocalId) -> [u8; 16] {
+    local.0.first_chunk().copied().unwrap_or_default()
 }
 
 fn text_of(text: String) -> Result<Text<TEXT_MAX>, Refusal> {
