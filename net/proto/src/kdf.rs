@@ -139,9 +139,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn no_two_labels_are_the_same() {
+    fn labels_unique() {
         let texts: BTreeSet<_> = Label::ALL.iter().map(|label| label.text()).collect();
-        assert_eq!(texts.len(), Label::ALL.len());
+        let derived: BTreeSet<_> = Label::ALL.iter().map(|label| kdf(*label, &[])).collect();
+        assert_eq!((texts.len(), derived.len()), (Label::ALL.len(), Label::ALL.len()));
+        // Every variant, in the order in which they stand.
+        assert!(Label::ALL.iter().enumerate().all(|(at, label)| *label as usize == at));
+        assert_eq!(Label::ALL.last(), Some(&Label::NoiseRng));
+        // "join" begins "join-a": what is signed under one is never the beginning of what is under another.
+        for (one, other) in Label::ALL.iter().flat_map(|a| Label::ALL.iter().map(move |b| (a, b))) {
+            let (framed_one, framed_other) = (framed(*one, &[b"x"]), framed(*other, &[]));
+            assert!(one == other || !framed_one.starts_with(&framed_other), "{one:?}, {other:?}");
+        }
     }
 
     #[test]
