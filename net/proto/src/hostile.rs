@@ -21,28 +21,33 @@ use crate::log::Entry;
 use crate::noise::Role;
 use crate::timers::{Instant, Now};
 
-type Peer = Engine<ChaCha12Rng>;
+pub(crate) type Peer = Engine<ChaCha12Rng>;
 
-fn at(ms: u64) -> Now {
+pub(crate) fn at(ms: u64) -> Now {
     Now { instant: Instant(ms), unix_ms: 1_795_176_000_000 + ms }
 }
 
 /// A group in one room: engines that reach each other at once, and all that they made durable.
-struct Room {
-    peers: Vec<Peer>,
+pub(crate) struct Room {
+    pub(crate) peers: Vec<Peer>,
     /// Each end of a link: whose it is, and the end opposite.
-    links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
-    entries: Vec<Vec<Entry>>,
-    up: Vec<usize>,
-    ms: u64,
-    next_link: u64,
+    pub(crate) links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
+    pub(crate) entries: Vec<Vec<Entry>>,
+    pub(crate) up: Vec<usize>,
+    pub(crate) ms: u64,
+    pub(crate) next_link: u64,
 }
 
 impl Room {
-    fn new(people: usize) -> Self {
+    pub(crate) fn new(people: usize) -> Self {
+        Self::named("Tuesday", people)
+    }
+
+    /// With the same keys and random bytes as under any other name.
+    pub(crate) fn named(name: &str, people: usize) -> Self {
         let mut rng = ChaCha12Rng::seed_from_u64(1);
         let founding = Founding {
-            name: "Tuesday".into(),
+            name: name.into(),
             reason: "Company.".into(),
             pseudonym: "0".into(),
             ..Founding::default()
@@ -70,7 +75,7 @@ impl Room {
     }
 
     /// Opens a link from one to another, and lets all be said that follows.
-    fn link(&mut self, a: usize, b: usize) -> (LinkId, LinkId) {
+    pub(crate) fn link(&mut self, a: usize, b: usize) -> (LinkId, LinkId) {
         let (ours, theirs) = (LinkId(self.next_link), LinkId(self.next_link + 1));
         self.next_link += 2;
         self.links.insert((a, ours), (b, theirs));
@@ -83,7 +88,7 @@ impl Room {
         (ours, theirs)
     }
 
-    fn input(&mut self, who: usize, input: Input) -> Vec<Done> {
+    pub(crate) fn input(&mut self, who: usize, input: Input) -> Vec<Done> {
         let mut done = Vec::new();
         let mut inputs = std::collections::VecDeque::from([(who, input)]);
         while let Some((who, input)) = inputs.pop_front() {
@@ -149,18 +154,18 @@ impl Room {
     }
 
     /// Makes someone send this over a link, whatever their engine thinks of it.
-    fn force(&mut self, who: usize, link: LinkId, message: &LinkMsg) {
+    pub(crate) fn force(&mut self, who: usize, link: LinkId, message: &LinkMsg) {
         let now = at(self.ms);
         self.peers[who].send(now, link, message);
         self.input(who, Input::Tick);
     }
 
-    fn say(&mut self, who: usize, text: &str) -> Vec<Done> {
+    pub(crate) fn say(&mut self, who: usize, text: &str) -> Vec<Done> {
         let command = Command::Say { text: text.into(), reply_to: None };
         self.input(who, Input::Command { request: RequestId(0), command })
     }
 
-    fn wait(&mut self, ms: u64) {
+    pub(crate) fn wait(&mut self, ms: u64) {
         let end = self.ms + ms;
         while self.ms < end {
             self.ms += 100;
@@ -170,14 +175,14 @@ impl Room {
 }
 
 /// The founder invites and lets in; gives the invitation's op.
-fn bring(founder: &mut Peer, secrets: &MemberSecrets) -> OpId {
+pub(crate) fn bring(founder: &mut Peer, secrets: &MemberSecrets) -> OpId {
     let Ok(Done::Invited(invite, link)) = founder.invite(at(0), 3600, &[]) else { panic!() };
     let add = add(founder, secrets, invite, &link);
     founder.author(at(0), &OpBody::Add(Box::new(add))).unwrap();
     invite
 }
 
-fn add(founder: &Peer, secrets: &MemberSecrets, invite: OpId, link: &str) -> Add {
+pub(crate) fn add(founder: &Peer, secrets: &MemberSecrets, invite: OpId, link: &str) -> Add {
     let keys = secrets.public();
     let (prekey, subkey) = (secrets.first_prekey(0), secrets.first_subkey());
     let digest = keys_digest(&keys, &prekey, &subkey);

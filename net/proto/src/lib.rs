@@ -26,6 +26,8 @@
 )]
 
 mod address;
+#[cfg(test)]
+mod attacks;
 mod change;
 mod clock;
 mod control;
