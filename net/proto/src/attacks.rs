@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! bytes.rs    24 noncanonical_rejected, 25 length_bombs_allocate_nothing
+//! keys.rs     23 a_public_key_is_32_bytes_wherever_it_stands
 //! ```
 //!
 //! Here: a valid encoding of everything that is ever read from a remote, with its decoder.
 
 mod bytes;
+mod keys;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
