@@ -3,11 +3,13 @@
 //! ```text
 //! bytes.rs    24 noncanonical_rejected, 25 length_bombs_allocate_nothing
 //! keys.rs     23 a_public_key_is_32_bytes_wherever_it_stands
+//! groups.rs   16 one_text_per_id, 32 cross_group_replay
 //! ```
 //!
 //! Here: a valid encoding of everything that is ever read from a remote, with its decoder.
 
 mod bytes;
+mod groups;
 mod keys;
 
 use serde::Serialize;
