@@ -4,11 +4,13 @@
 //! bytes.rs    24 noncanonical_rejected, 25 length_bombs_allocate_nothing
 //! keys.rs     23 a_public_key_is_32_bytes_wherever_it_stands
 //! groups.rs   16 one_text_per_id, 32 cross_group_replay
+//! floods.rs   26 absurd_frontier_is_bounded, 28 heads_bounded
 //! ```
 //!
 //! Here: a valid encoding of everything that is ever read from a remote, with its decoder.
 
 mod bytes;
+mod floods;
 mod groups;
 mod keys;
 
