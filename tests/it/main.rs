@@ -7,6 +7,7 @@
 )]
 
 mod adversary;
+mod attacks;
 mod evenings;
 mod membership;
 mod messaging;
