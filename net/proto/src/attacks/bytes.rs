@@ -8,6 +8,7 @@ use crate::address::Addr;
 use crate::control::{Op, OpBody, OpHeader};
 use crate::encoding::{Bytes, Text, decode, encode, tagged};
 use crate::error::Reject;
+use crate::hostile::Room;
 use crate::ids::{EntryId, GroupId, MemberId, OpId};
 use crate::join::Invitation;
 use crate::kdf::{Label, first, kdf};
@@ -267,4 +268,32 @@ fn whatever_was_changed_is_read_as_it_stands_or_not_at_all() {
         mutate(&mut rng, &mut bytes, &formats);
         assert!(read_invitation(&bytes).is_none_or(|again| again == bytes), "seed {seed}");
     }
+}
+
+/// A member says what chance makes of messages: links are closed, and nothing else happens.
+#[test]
+fn no_message_of_a_member_breaks_an_engine() {
+    let (links, all) = (Talk::new().links(), formats());
+    let mut room = Room::new(2);
+    let (mut ours, _) = room.link(0, 1);
+    let (mut said, mut closed) = (0, 0);
+    for seed in 0..2000_u64 {
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        let mut bytes = links[seed as usize % links.len()].valid.clone();
+        for _ in 0..rng.next_u64() % 3 {
+            mutate(&mut rng, &mut bytes, &all);
+        }
+        let Ok(message) = LinkMsg::decode(&bytes) else { continue };
+        room.ms += 50;
+        room.force(0, ours, &message);
+        said += 1;
+        if !room.links.contains_key(&(0, ours)) {
+            closed += 1;
+            (ours, _) = room.link(0, 1);
+        }
+    }
+    assert!(said > 500 && closed > 50, "{said} said, {closed} closed");
+    room.say(0, "still here");
+    assert!(room.entries[1].iter().any(|entry| room.entries[0].contains(entry)));
+    assert_eq!(room.peers[1].dag.members(), room.peers[0].dag.members());
 }

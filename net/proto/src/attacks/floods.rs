@@ -313,3 +313,23 @@ fn heads_bounded_when_those_who_meet_were_asleep() {
     room.wait(120_000);
     assert_few_heads(&room, &[0, 1]);
 }
+
+/// More than one message holds, and all of it known at both ends.
+#[test]
+#[ignore = "a Hello names 64 heads: with more, two who hold the same never find out"]
+fn heads_bounded_when_those_who_meet_hold_hundreds_already() {
+    let mut room = Room::new(3);
+    let (me, now) = (room.peers[2].me.clone(), at(room.ms));
+    let forks: Vec<_> = (0..600)
+        .map(|nth| next_op(&room.peers[2], (&me.id, &me.secrets), now.unix_ms - at(0).unix_ms, nth))
+        .collect();
+    for who in [0, 1] {
+        room.peers[who].take_ops(now, forks.clone(), None).unwrap();
+        room.input(who, Input::Tick);
+    }
+    // And one that only the first has.
+    room.peers[0].author(now, &OpBody::Merge).unwrap();
+    room.link(0, 1);
+    room.wait(300_000);
+    assert_few_heads(&room, &[0, 1]);
+}
