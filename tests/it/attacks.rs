@@ -143,7 +143,6 @@ fn joiner_gets_nothing_before_add() {
 /// The forker says many things at once in that place. Each pair of them is a reason of its own against
 /// everyone they let in, and each was unknown to those who welcomed them.
 #[test]
-#[ignore = "takes minutes: membership looks at every pair of branches, at every op"]
 fn equivocation_griefing_with_many_branches_costs_little() {
     let (mut forge, founder) = Forge::new(1);
     let (mut dag, mut members) = (forge.dag(), People::from([founder]));

@@ -71,13 +71,21 @@ fn joining<T: Serialize + DeserializeOwned>(name: &'static str, tag: u8, fields:
 /// A payload of any kind: what is not known is kept as it is.
 fn payload(name: &'static str, body: &Body) -> Format {
     let strict = |bytes: &[u8]| match Body::decode(bytes)? {
-        known @ Body::Text(_) => known.encode(),
+        known @ (Body::Text(_) | Body::Edit(_) | Body::TakeBack(_) | Body::Noop(_)) => {
+            known.encode()
+        }
         Body::Unknown(_) => Ok(bytes.to_vec()),
     };
     let lenient = |bytes: &[u8]| {
         let marker = bytes.iter().rposition(|byte| *byte == 0x80)?;
-        let text = postcard::from_bytes::<message::Text>(bytes.get(1..marker)?).ok()?;
-        Body::Text(text).encode().ok()
+        let (tag, fields) = bytes.get(..marker)?.split_first()?;
+        let body = match tag {
+            0 => Body::Text(postcard::from_bytes(fields).ok()?),
+            1 => Body::Edit(postcard::from_bytes(fields).ok()?),
+            2 => Body::TakeBack(postcard::from_bytes(fields).ok()?),
+            _ => return None,
+        };
+        body.encode().ok()
     };
     Format { name, valid: body.encode().unwrap(), strict, lenient }
 }
@@ -183,6 +191,7 @@ impl Talk {
             said("Have", 8, &Have { space: Space::Lane, items }),
             said("Ping", 11, &300_u64),
             said("Pong", 12, &u64::MAX),
+            said("Prune", 13, &()),
         ]
     }
 
@@ -201,7 +210,12 @@ impl Talk {
         let shown = ([3_u8; 32], keys, prekey(&self.secrets), subkey, sig, sig);
         let ops: List<Op, 256> = List::first(self.ops.clone());
         let text = Text::new("hello, Alder").unwrap();
-        let text = Body::Text(message::Text { reply_to: Some(EntryId([0x11; 32])), text });
+        let words = message::Text { reply_to: Some(EntryId([0x11; 32])), text };
+        let own = |seq| crate::log::Own { seq, id: EntryId([7; 32]) };
+        let versions = crate::log::Versions::new(vec![own(3), own(300)]).unwrap();
+        let take_back = Body::TakeBack(message::TakeBack { versions: versions.clone() });
+        let edit = Body::Edit(message::Edit { versions, words: words.clone() });
+        let text = Body::Text(words);
         vec![
             joining("Commit", 0, &([1_u8; 32], Some(MemberId([2; 32])))),
             joining("No", 1, &No::AskFirst),
@@ -210,6 +224,9 @@ impl Talk {
             joining("Admitted", 4, &(MemberId([1; 32]), sig)),
             joining("join Ops", 5, &(ops, false)),
             payload("text", &text),
+            payload("edit", &edit),
+            payload("take_back", &take_back),
+            payload("noop", &Body::Noop(message::Noop)),
         ]
     }
 }

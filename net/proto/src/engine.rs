@@ -98,6 +98,8 @@ pub struct Engine<R> {
     pub(crate) acks: BTreeSet<MemberId>,
     /// What was asked for somewhere may have to be asked for elsewhere.
     pub(crate) must_fetch: bool,
+    /// When an answer last brought something of an author.
+    pub(crate) progress: BTreeMap<MemberId, Instant>,
     /// Links over which gaps are being filled: when that ends, the others may lack what filled them.
     pub(crate) filling: BTreeSet<LinkId>,
     /// It has ended.
@@ -177,6 +179,7 @@ impl<R: CryptoRng> Engine<R> {
             held_unsaved: BTreeSet::new(),
             acks: BTreeSet::new(),
             must_fetch: false,
+            progress: BTreeMap::new(),
             filling: BTreeSet::new(),
             must_tell: false,
             merge_due: None,

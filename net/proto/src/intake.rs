@@ -158,6 +158,9 @@ impl<R: CryptoRng> Engine<R> {
             }
             self.spread(now, (&entry, &header), from, (is_fork, is_push));
             self.owe_ack(now, header.author);
+            if answer.is_some() {
+                self.progress.insert(header.author, now.instant);
+            }
         }
         match (from, answer) {
             (Some(link), Some(answer)) => {

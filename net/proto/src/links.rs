@@ -318,6 +318,8 @@ impl<R: CryptoRng> Engine<R> {
             return;
         }
         up.linked = true;
+        self.plan_merge(now);
+        let Some(up) = self.up(link) else { return };
         let (member, path): (MemberId, Path) = (up.member, up.path);
         self.persist(vec![Change::Notice(Notice::LinkUp(member, path))]);
         self.event(Event::LinkUp(link, member, path));

@@ -143,7 +143,7 @@ impl<R: CryptoRng> Engine<R> {
             if !log.holds(author, *seq)
                 && let Some(floor) = up.floors.get_mut(author)
             {
-                *floor = (*floor).min(*seq);
+                *floor = (*floor).min(u64::from(*seq));
             }
         }
         self.fetch(now, link);

@@ -94,10 +94,11 @@ impl Dag {
         if let Some((fork, ops)) = forks.get(&add.author)
             && *fork <= add.header.seq
         {
-            let mut pairs = ops
+            let unlike = self.unlike(add, ops, set);
+            let mut pairs = unlike
                 .iter()
                 .enumerate()
-                .flat_map(|(nth, one)| ops.iter().take(nth).map(|other| [*one, *other]));
+                .flat_map(|(nth, one)| unlike.iter().take(nth).map(|other| [*one, *other]));
             if pairs.any(|pair| !is_acked(&pair)) {
                 return true;
             }
@@ -113,6 +114,26 @@ impl Dag {
             let is_beside = !other.past.contains(at) && !add.past.contains(beside);
             is_reason && other.id != add.id && is_beside && !is_acked(&[beside])
         })
+    }
+
+    /// Of the branches of a fork, two for each set of welcomes of an Add that know of them: whoever knows
+    /// any pair knows one of these, and a forker's branches do not cost the square of their number.
+    fn unlike(&self, add: &Node, ops: &[usize], set: &FixedBitSet) -> Vec<usize> {
+        let is_welcome = |body: &OpBody| matches!(body, OpBody::Welcome(welcome) if Some(welcome.member) == add.makes);
+        let welcomes: Vec<_> = self
+            .nodes_in(set)
+            .filter(|(_, node)| is_welcome(&node.body))
+            .map(|(_, node)| &node.past)
+            .collect();
+        let mut alike: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+        for op in ops {
+            let known = welcomes.iter().map(|past| past.contains(*op)).collect();
+            let some = alike.entry(known).or_default();
+            if some.len() < 2 {
+                some.push(*op);
+            }
+        }
+        alike.into_values().flatten().collect()
     }
 
     /// Whether more than half of those who had a say welcomed an Add without knowing of a reason

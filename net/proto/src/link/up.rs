@@ -52,7 +52,9 @@ pub(crate) struct Up {
     /// The newest entry of every author that they are known to hold.
     pub(crate) tips: BTreeMap<MemberId, u32>,
     /// Below this, they cannot give us more of an author.
-    pub(crate) floors: BTreeMap<MemberId, u32>,
+    pub(crate) floors: BTreeMap<MemberId, u64>,
+    /// Since when we wait to ask them of an author, because others are asked.
+    pub(crate) waits: BTreeMap<MemberId, Instant>,
     /// Single entries that they hold and we may lack.
     wanted_ids: BTreeSet<EntryId>,
     /// What we asked them for; empty when nothing is under way.
@@ -102,6 +104,7 @@ impl Up {
             settled: false,
             tips: BTreeMap::new(),
             floors: BTreeMap::new(),
+            waits: BTreeMap::new(),
             wanted_ids: BTreeSet::new(),
             asked: Vec::new(),
             asked_ids: BTreeSet::new(),

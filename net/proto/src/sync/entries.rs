@@ -14,7 +14,7 @@ use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, MemberId};
 use crate::intake::{Answer, Batch};
 use crate::limits::{
-    ACK_MS, ASKED_ELSEWHERE_MS, BATCH_BYTES, BATCH_ENTRIES_MAX, RANGES_MAX, TIPS_MAX,
+    ACK_MS, ASKED_ELSEWHERE_MS, ASKED_MS, BATCH_BYTES, BATCH_ENTRIES_MAX, RANGES_MAX, TIPS_MAX,
 };
 use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Up, Want, frontier_digest};
 use crate::log::SeqRange;
@@ -156,7 +156,8 @@ impl<R: CryptoRng> Engine<R> {
             }
         };
         let floor = up.floors.get(author).copied().unwrap_or(0);
-        self.log.missing(author, floor, last)
+        u32::try_from(floor)
+            .map_or_else(|_nothing_above| Vec::new(), |floor| self.log.missing(author, floor, last))
     }
 
     /// Whether anything of an author may still be taken in.
@@ -179,11 +180,12 @@ impl<R: CryptoRng> Engine<R> {
             .filter(is_recent)
             .flat_map(|other| other.asked.iter().map(|(author, ..)| *author))
             .collect();
-        let (mut ranges, mut last, mut waits) = (Vec::new(), Vec::new(), false);
+        let (mut ranges, mut last, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for author in up.tips.keys() {
             let missing = self.missing_on(up, author);
-            if !missing.is_empty() && elsewhere.contains(author) {
-                waits = true;
+            let is_elsewhere = elsewhere.contains(author) && self.may_wait(now, up, author);
+            if !missing.is_empty() && is_elsewhere {
+                waiting.push(*author);
             } else if self.budgets.is_over(now.instant, author) {
                 last.extend(missing);
             } else {
@@ -192,12 +194,29 @@ impl<R: CryptoRng> Engine<R> {
         }
         ranges.extend(last);
         ranges.truncate(RANGES_MAX);
-        let ids = self.up(link).map(Up::take_wanted_ids).unwrap_or_default();
+        let Some(up) = self.up(link) else { return };
+        let ids = up.take_wanted_ids();
+        up.waits.retain(|author, _| waiting.contains(author));
+        let is_waiting = !waiting.is_empty();
+        for author in waiting {
+            up.waits.entry(author).or_insert(now.instant);
+        }
+        if is_waiting {
+            self.fetch_due.get_or_insert(now.instant.after_ms(ASKED_ELSEWHERE_MS));
+        }
         if !ranges.is_empty() || !ids.is_empty() {
             self.want(now, link, ranges, ids);
-        } else if !waits {
+        } else if !is_waiting {
             self.on_settled(now, link);
         }
+    }
+
+    /// Whether an author may be left to those who were asked for them: while something comes of it, and
+    /// not for ever.
+    fn may_wait(&self, now: Now, up: &Up, author: &MemberId) -> bool {
+        let Some(since) = up.waits.get(author) else { return true };
+        let moved = self.progress.get(author).map_or(*since, |moved| *moved.max(since));
+        now.instant < moved.after_ms(ASKED_ELSEWHERE_MS) && now.instant < since.after_ms(ASKED_MS)
     }
 
     fn want(&mut self, now: Now, link: LinkId, ranges: Vec<SeqRange>, ids: BTreeSet<EntryId>) {
@@ -440,7 +459,7 @@ impl<R: CryptoRng> Engine<R> {
         if !more || rest.iter().map(span).sum::<u64>() >= asked.iter().map(span).sum() {
             for (author, _, to) in rest {
                 let floor = up.floors.entry(author).or_insert(0);
-                *floor = (*floor).max(to.saturating_add(1));
+                *floor = (*floor).max(u64::from(to).saturating_add(1));
             }
         }
     }

@@ -25,7 +25,8 @@ impl<R: CryptoRng> Engine<R> {
         let Some(up) = self.up(link) else { return };
         up.their_ops.union_with(&theirs);
         up.lacking = unknown;
-        if up.lacking.is_empty() {
+        // As many heads as fit may not be all of them.
+        if up.lacking.is_empty() && heads.len() < HEADS_MAX {
             self.check_linked(now, link);
         } else {
             self.ask_ops(now, link);
@@ -246,7 +247,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// More than eight heads: each member waits by rank, so that one Merge is enough.
-    fn plan_merge(&mut self, now: Now) {
+    pub(crate) fn plan_merge(&mut self, now: Now) {
         if self.dag.heads().len() <= HEADS_BEFORE_MERGE {
             self.merge_due = None;
             return;
