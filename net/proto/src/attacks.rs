@@ -83,6 +83,7 @@ fn payload(name: &'static str, body: &Body) -> Format {
             0 => Body::Text(postcard::from_bytes(fields).ok()?),
             1 => Body::Edit(postcard::from_bytes(fields).ok()?),
             2 => Body::TakeBack(postcard::from_bytes(fields).ok()?),
+            3 => Body::Noop(message::Noop),
             _ => return None,
         };
         body.encode().ok()
