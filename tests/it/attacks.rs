@@ -166,3 +166,62 @@ fn equivocation_griefing_with_many_branches_costs_little() {
     hear(&mut dag, &forge.ops[before..]);
     assert_eq!(dag.members().len(), 7, "only the forker is lost");
 }
+
+/// Attack 7: words for someone who has left are marked, for the author had not heard of it.
+#[test]
+fn old_view_entry_is_marked() {
+    use proto::{Command, Unheard};
+    for seed in 0..10 {
+        let mut world = World::new(4, seed);
+        world.say(2, "all are here");
+        world.settle();
+        for (a, b) in [(2, 0), (2, 1), (2, 3)] {
+            world.part(a, b);
+        }
+        let left = world.id_of(1);
+        world.command(1, Command::Leave).unwrap();
+        world.wait(5 * 60_000);
+        world.say(2, "is anyone there?");
+        world.say(0, "they have left");
+        world.settle();
+        world.heal();
+        world.settle();
+        for who in [0, 2, 3] {
+            let unheard = |text| world.unheard(who, text);
+            assert_eq!(unheard("is anyone there?"), [Unheard::Left(left)], "seed {seed}: {who}");
+            assert_eq!(unheard("all are here"), [], "seed {seed}: {who}");
+            assert_eq!(unheard("they have left"), [], "seed {seed}: {who}");
+        }
+        assert_eq!(world.screen(1), ["all are here"], "seed {seed}: and none of it is theirs");
+    }
+}
+
+/// Attack 27: one who says thousands of things at once delays nobody else.
+#[test]
+fn flood_does_not_starve() {
+    for seed in 0..3 {
+        let mut world = World::new(4, seed);
+        // The listener is linked with one other alone, over a slow line.
+        for talker in [0, 3] {
+            world.part(2, talker);
+        }
+        world.settle();
+        world.bytes_per_ms = Some(200);
+        for n in 0..2500 {
+            world.say(0, &format!("{n} {}", "z".repeat(1500)));
+        }
+        for n in 0..10 {
+            world.wait(2_000);
+            world.say(3, &format!("are you there? {n}"));
+            let before = world.screen(2).len();
+            world.wait(5_000);
+            let screen = world.screen(2);
+            let heard = screen.contains(&format!("are you there? {n}"));
+            assert!(heard, "seed {seed}: after five seconds, {n}: {before} {}", screen.len());
+        }
+        // Nothing of the flood is lost either.
+        world.bytes_per_ms = None;
+        world.settle();
+        assert_eq!(world.screen(2).len(), 2510, "seed {seed}");
+    }
+}

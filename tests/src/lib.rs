@@ -98,6 +98,8 @@ pub struct World {
     rejects_before: u64,
     /// How likely a piece of bytes breaks its stream instead of arriving, in percent.
     pub break_percent: u64,
+    /// How many bytes a stream carries in a millisecond each way; none: any number.
+    pub bytes_per_ms: Option<u64>,
     /// How likely a piece arrives twice, late or altered, in percent.
     pub mangle_percent: u64,
     /// How many did.
@@ -131,6 +133,7 @@ impl World {
             steps: 0,
             rejects_before: 0,
             break_percent: 0,
+            bytes_per_ms: None,
             mangle_percent: 0,
             mangled: 0,
         }
@@ -531,11 +534,15 @@ impl World {
     }
 
     fn transmit(&mut self, from: LinkId, bytes: Vec<u8>) {
+        let sent = match self.bytes_per_ms {
+            Some(per_ms) => self.network.sent_at(self.now_ms, from, bytes.len() as u64, per_ms),
+            None => self.now_ms,
+        };
         let cut = usize::try_from(self.rng.next_u64() % bytes.len().max(1) as u64).unwrap();
         let (head, tail) = bytes.split_at(cut);
         for piece in [head, tail].into_iter().filter(|piece| !piece.is_empty()) {
             let delay = self.delay();
-            self.network.send_at(self.now_ms + delay, from, piece.to_vec());
+            self.network.send_at(sent + delay, from, piece.to_vec());
         }
     }
 

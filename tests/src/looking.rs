@@ -33,6 +33,18 @@ impl World {
         marked.filter_map(|entry| memory.words(entry)).collect()
     }
 
+    /// What someone's window says beside a message: whose coming or going its author had not heard of.
+    #[must_use]
+    pub fn unheard(&self, who: usize, text: &str) -> Vec<proto::Unheard> {
+        let id = self.find(who, text).expect("it is shown");
+        let person = &self.people[who];
+        let accepted = person.memory.entries.values().find(|entry| entry.id == id);
+        let group = person.memory.me.as_ref().expect("a member").group;
+        let header = accepted.expect("it is held").entry.parse(&group).unwrap();
+        let engine = person.engine.as_ref().expect("awake");
+        engine.dag().unheard(&header.ops, header.wall)
+    }
+
     /// What someone's engine holds in memory, in numbers, while their device is awake.
     #[must_use]
     pub fn tally(&self, who: usize) -> Option<proto::Tally> {

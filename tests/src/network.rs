@@ -23,6 +23,8 @@ pub(crate) struct Network {
     under_way: BTreeMap<(u64, u64), Arrival>,
     /// When the last piece of each end arrives: the next one comes no earlier.
     last: BTreeMap<LinkId, u64>,
+    /// Until when each end's line is busy with what was sent before.
+    busy: BTreeMap<LinkId, u64>,
     parted: BTreeSet<(usize, usize)>,
     next: u64,
 }
@@ -89,6 +91,13 @@ impl Network {
     pub(crate) fn send_at(&mut self, at: u64, link: LinkId, bytes: Vec<u8>) {
         let at = self.in_order(at, link);
         self.at(at, Arrival::Bytes { link, bytes });
+    }
+
+    /// When the last byte is on its way, over a line that carries so many bytes in a millisecond.
+    pub(crate) fn sent_at(&mut self, now: u64, link: LinkId, bytes: u64, per_ms: u64) -> u64 {
+        let busy = self.busy.entry(link).or_insert(0);
+        *busy = now.max(*busy) + bytes / per_ms;
+        *busy
     }
 
     pub(crate) fn close_at(&mut self, at: u64, link: LinkId) {

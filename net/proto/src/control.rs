@@ -6,7 +6,7 @@ mod op;
 mod validity;
 
 pub use dag::{Dag, Taken};
-pub use membership::Standing;
+pub use membership::{Standing, Unheard};
 pub use op::{
     Add, Agreement, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
     Welcome,

@@ -260,7 +260,11 @@ impl<R: CryptoRng> Engine<R> {
         entry: &Entry,
         (around, is_push): (&Around, bool),
     ) -> Result<Judged, Reject> {
-        let header = entry.parse(&self.me.group)?;
+        let header = match entry.parse(&self.me.group) {
+            // Of a later version: it waits for a build that knows it.
+            Err(Reject::Version) => return Ok(Judged::Early),
+            parsed => parsed?,
+        };
         let (id, author, seq) = (entry.id(), header.author, header.seq);
         let is_held = self.log.holds(&author, seq);
         let beside = if is_held { self.standing_at(around, &author, seq) } else { Some(vec![]) };

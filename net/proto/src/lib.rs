@@ -64,7 +64,7 @@ pub use change::{
 };
 pub use control::{
     Add, Agreement, Dag, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
-    Standing, Taken, Welcome,
+    Standing, Taken, Unheard, Welcome,
 };
 pub use encoding::{Bytes, List, Text, decode, encode};
 pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose, Tally, Which};

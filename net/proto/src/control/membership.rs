@@ -25,6 +25,7 @@ use fixedbitset::FixedBitSet;
 use super::OpBody;
 use super::dag::{Dag, Node};
 use crate::ids::{EntryId, MemberId, OpId};
+use crate::timers::minutes_to_unix_ms;
 
 /// Who is in the group, and whose say counts, as a set of ops has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +34,15 @@ pub struct Standing {
     pub members: BTreeSet<MemberId>,
     /// Those of them who were counted in by more than half of the others.
     pub voters: BTreeSet<MemberId>,
+}
+
+/// Something about who is in the group that the author of an entry had not heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unheard {
+    /// It was written before this member came, for the author: they cannot read it.
+    Came(MemberId),
+    /// It was written before this one left, for the author: they might have read it.
+    Left(MemberId),
 }
 
 /// Authors who said two things at once: the first such seq, and the ops that stand there.
@@ -212,6 +222,34 @@ impl Dag {
         set: &'a FixedBitSet,
     ) -> impl Iterator<Item = (usize, &'a Node)> {
         set.ones().filter_map(|at| Some((at, self.nodes.get(at)?)))
+    }
+
+    /// Whose coming or going the author of an entry had not heard of, though it was earlier by the clocks
+    /// of those who said so: such words are marked where they are shown. `wall_ms` is the entry's clock, in
+    /// milliseconds since 1970; the view's own ops are as late as it can be, whatever it says.
+    #[must_use]
+    pub fn unheard(&self, view: &[OpId], wall_ms: u64) -> Vec<Unheard> {
+        let heard = self.closure(view);
+        let newest =
+            self.nodes_in(&heard).map(|(_, node)| minutes_to_unix_ms(node.header.wall)).max();
+        let written = newest.unwrap_or(0).max(wall_ms);
+        let unheard = self.nodes.iter().enumerate().filter(|(at, node)| {
+            // A whole minute later: that is as well as the clock of an op knows it.
+            let since = minutes_to_unix_ms(node.header.wall).saturating_add(60_000);
+            !heard.contains(*at) && since <= written
+        });
+        let mut unheard: Vec<_> = unheard
+            .filter_map(|(_, node)| match (&node.body, node.makes) {
+                (OpBody::Leave(_), _) => Some(Unheard::Left(node.author)),
+                (_, Some(member)) => {
+                    self.members().contains(&member).then_some(Unheard::Came(member))
+                }
+                (_, None) => None,
+            })
+            .collect();
+        unheard.sort_unstable();
+        unheard.dedup();
+        unheard
     }
 
     /// Who let someone in, and with whose invitation: of every Add of theirs.

@@ -38,6 +38,13 @@ impl Budgets {
         used.entries > BURST_ENTRIES || used.bytes > BURST_BYTES
     }
 
+    /// By how much of a burst an author has used up: whoever has the least comes first.
+    pub(crate) fn used(&self, now: Instant, author: &MemberId) -> u64 {
+        let used = self.refreshed(now, author);
+        let share = |used: u64, of: u64| used.saturating_mul(1000) / of;
+        share(used.entries, BURST_ENTRIES).max(share(used.bytes, BURST_BYTES))
+    }
+
     fn refreshed(&self, now: Instant, author: &MemberId) -> Used {
         let Some(used) = self.0.get(author) else {
             return Used { entries: 0, bytes: 0, since: now };

@@ -126,10 +126,11 @@ impl Entry {
     /// # Errors
     /// What is wrong with the bytes, all of which a remote controls.
     pub fn parse(&self, group: &GroupId) -> Result<EntryHeader, Reject> {
-        let header = self.read_header()?;
-        if header.v != VERSION || header.suite != SUITE {
+        // Before anything else: a later version may lay out its header in another way.
+        if !self.header.starts_with(&[VERSION, SUITE]) {
             return Err(Reject::Version);
         }
+        let header = self.read_header()?;
         if header.space != group.0 {
             return Err(Reject::Foreign);
         }

@@ -166,7 +166,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Asks the other end for what it holds and we lack, unless that is under way elsewhere; when
-    /// nothing is left to ask for, catch-up with it has ended. Authors over their budget come last.
+    /// nothing is left to ask for, catch-up with it has ended.
     pub(crate) fn fetch(&mut self, now: Now, link: LinkId) {
         let Some(Channel::Up(up, _)) = self.channels.get(&link) else { return };
         if !up.heard_frontier || up.is_asking() {
@@ -180,19 +180,19 @@ impl<R: CryptoRng> Engine<R> {
             .filter(is_recent)
             .flat_map(|other| other.asked.iter().map(|(author, ..)| *author))
             .collect();
-        let (mut ranges, mut last, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        for author in up.tips.keys() {
+        let (mut ranges, mut waiting) = (Vec::new(), Vec::new());
+        // Who said little lately comes before who said much; over budget, after everyone else.
+        let mut authors: Vec<_> = up.tips.keys().collect();
+        authors.sort_by_cached_key(|author| self.budgets.used(now.instant, author));
+        for author in authors {
             let missing = self.missing_on(up, author);
             let is_elsewhere = elsewhere.contains(author) && self.may_wait(now, up, author);
             if !missing.is_empty() && is_elsewhere {
                 waiting.push(*author);
-            } else if self.budgets.is_over(now.instant, author) {
-                last.extend(missing);
             } else {
                 ranges.extend(missing);
             }
         }
-        ranges.extend(last);
         ranges.truncate(RANGES_MAX);
         let Some(up) = self.up(link) else { return };
         let ids = up.take_wanted_ids();
@@ -426,7 +426,10 @@ impl<R: CryptoRng> Engine<R> {
         let mut answers = entries.entries.is_empty();
         let mut is_known = !entries.entries.is_empty();
         for entry in entries.entries.iter() {
-            let header = entry.parse(&self.me.group)?;
+            let header = match entry.parse(&self.me.group) {
+                Err(Reject::Version) => continue,
+                parsed => parsed?,
+            };
             let (author, seq, id) = (header.author, header.seq, entry.id());
             answers |= asked_ids.contains(&id);
             answers |=

@@ -175,7 +175,15 @@ impl<R: CryptoRng> Engine<R> {
         from: Option<LinkId>,
         changes: &mut Vec<Change>,
     ) -> Result<(), Reject> {
-        let wall = op.parse().map(|(header, _)| minutes_to_unix_ms(header.wall))?;
+        let wall = match op.parse() {
+            Ok((header, _)) => minutes_to_unix_ms(header.wall),
+            // Of a later version: it waits for a build that knows it.
+            Err(Reject::Version) => {
+                self.park(now, Parked::Op(op), from);
+                return Ok(());
+            }
+            Err(reject) => return Err(reject),
+        };
         if wall > now.unix_ms.saturating_add(FUTURE_MS) {
             self.park(now, Parked::Op(op), from);
             return Ok(());
