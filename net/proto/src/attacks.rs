@@ -5,6 +5,7 @@
 //! keys.rs     23 a_public_key_is_32_bytes_wherever_it_stands
 //! groups.rs   16 one_text_per_id, 32 cross_group_replay
 //! floods.rs   26 absurd_frontier_is_bounded, 28 heads_bounded
+//! views.rs    7 view_never_shrinks
 //! ```
 //!
 //! Here: a valid encoding of everything that is ever read from a remote, with its decoder.
@@ -13,6 +14,7 @@ mod bytes;
 mod floods;
 mod groups;
 mod keys;
+mod views;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
