@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    Add, Dag, Founding, GroupId, Invite, List, MemberId, MemberKeys, MemberSecrets, Now, Op,
-    OpBody, OpHeader, OpId, Sig, Taken, keys_digest,
+    Add, Dag, Founding, GroupId, Invite, List, Member, MemberId, MemberKeys, MemberSecrets, Now,
+    Op, OpBody, OpHeader, OpId, Sig, Taken, Text, keys_digest,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng as _;
@@ -38,6 +38,13 @@ impl Forge {
         let forge =
             Self { rng, group: me.group, people, invites: BTreeMap::new(), ops: vec![genesis] };
         (forge, me.id)
+    }
+
+    /// Someone's member, by a name.
+    #[must_use]
+    pub fn member(&self, id: MemberId, name: &str) -> Member {
+        let secrets = self.people[&id].clone();
+        Member { group: self.group, id, secrets, name: Text::new(name).unwrap() }
     }
 
     /// What someone holds who has seen all ops so far.

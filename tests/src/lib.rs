@@ -20,6 +20,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod crowd;
 pub mod forge;
 mod looking;
 mod memory;
@@ -37,6 +38,7 @@ use proto::{
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
+pub use crowd::{COUNTED_MS, Travel};
 use memory::Memory;
 use network::{Arrival, Network};
 
@@ -94,6 +96,8 @@ pub struct World {
     next_request: u64,
     trace: u64,
     steps: u64,
+    /// How far every entry has come, while that is measured.
+    travels: Option<crowd::Travels>,
     /// Of engines that run no more.
     rejects_before: u64,
     /// How likely a piece of bytes breaks its stream instead of arriving, in percent.
@@ -131,6 +135,7 @@ impl World {
             next_request: 0,
             trace: 0,
             steps: 0,
+            travels: None,
             rejects_before: 0,
             break_percent: 0,
             bytes_per_ms: None,
@@ -382,6 +387,7 @@ impl World {
                     return self.break_stream(link);
                 }
                 let bytes = self.mangle(link, bytes);
+                self.came_from(link);
                 if self.people[to].joining.as_ref().is_some_and(|(on, _)| *on == theirs) {
                     return self.on_join_bytes(to, &bytes);
                 }
@@ -471,6 +477,7 @@ impl World {
             match output {
                 Output::Persist(changes) => {
                     self.assert_durable_with_their_authors(who, &changes);
+                    self.note_travels(who, &changes);
                     if self.is_last_write(who) {
                         if self.people[who].crash.take().is_some_and(|(_, after)| after) {
                             self.people[who].memory.commit(changes);
@@ -534,6 +541,7 @@ impl World {
     }
 
     fn transmit(&mut self, from: LinkId, bytes: Vec<u8>) {
+        self.note_sent(bytes.len());
         let sent = match self.bytes_per_ms {
             Some(per_ms) => self.network.sent_at(self.now_ms, from, bytes.len() as u64, per_ms),
             None => self.now_ms,

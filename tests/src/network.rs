@@ -51,6 +51,11 @@ impl Network {
         self.ends.get(theirs).map(|(who, _)| (*who, *theirs))
     }
 
+    /// Who holds this end.
+    pub(crate) fn holder(&self, link: LinkId) -> Option<usize> {
+        self.ends.get(&link).map(|(who, _)| *who)
+    }
+
     /// Removes a stream: who held `link`, and the other end.
     pub(crate) fn close(&mut self, link: LinkId) -> Option<(usize, (usize, LinkId))> {
         let (this, theirs) = self.ends.remove(&link)?;

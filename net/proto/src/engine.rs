@@ -53,6 +53,8 @@ pub struct Tally {
     pub channels: usize,
     /// Own messages that are not signed yet.
     pub outbox: usize,
+    /// Entries that came and were held already.
+    pub duplicates: u64,
 }
 
 /// A stream, as far as it has come.
@@ -118,6 +120,8 @@ pub struct Engine<R> {
     told: BTreeSet<MemberId>,
     /// Streams that were closed because of what came over them.
     rejects: u64,
+    /// Entries that came and were held already.
+    pub(crate) duplicates: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -133,23 +137,7 @@ impl<R: CryptoRng> Engine<R> {
     ) -> Result<Self, Reject> {
         let (mut ops, mut rest) = (Vec::new(), Vec::new());
         for change in remembered {
-            match change {
-                Change::Op(op) => ops.push(op),
-                Change::Chain(_)
-                | Change::Written(_)
-                | Change::Card(_)
-                | Change::Invite(_)
-                | Change::Met(..)
-                | Change::Fork(_)
-                | Change::Gone(_)
-                | Change::Held(..)
-                | Change::Arrival(_)
-                | Change::Entry(_)
-                | Change::Instead(_)
-                | Change::Unwritten(_)
-                | Change::Displaced(_)
-                | Change::Notice(_) => rest.push(change),
-            }
+            if let Change::Op(op) = change { ops.push(op) } else { rest.push(change) }
         }
         let dag = Dag::from_ops(ops)?;
         if dag.group() != me.group {
@@ -192,6 +180,7 @@ impl<R: CryptoRng> Engine<R> {
             is_out: false,
             told: BTreeSet::new(),
             rejects: 0,
+            duplicates: 0,
             outputs: VecDeque::new(),
         };
         rest.into_iter().for_each(|change| engine.restore(change));
@@ -240,7 +229,7 @@ impl<R: CryptoRng> Engine<R> {
             }
         }
         if core::mem::take(&mut self.must_tell) {
-            self.tell_frontier(now);
+            self.tell_frontier();
         }
     }
 
@@ -287,6 +276,7 @@ impl<R: CryptoRng> Engine<R> {
             marks: self.log.marks(),
             channels: self.channels.len(),
             outbox: self.outbox.len(),
+            duplicates: self.duplicates,
         }
     }
 
@@ -406,14 +396,14 @@ impl<R: CryptoRng> Engine<R> {
             self.must_fetch = true;
         }
         if is_due(self.acks_due) {
-            self.send_acks(now);
+            self.send_acks();
         }
         if is_due(self.held_due) {
             self.save_evidence();
         }
         if is_due(self.compare_due) {
             self.compare_due = None;
-            self.compare_frontiers(now);
+            self.compare_frontiers();
             self.renew_mesh();
             self.welcome_those_due(now);
         }

@@ -155,8 +155,7 @@ impl Room {
 
     /// Makes someone send this over a link, whatever their engine thinks of it.
     pub(crate) fn force(&mut self, who: usize, link: LinkId, message: &LinkMsg) {
-        let now = at(self.ms);
-        self.peers[who].send(now, link, message);
+        self.peers[who].send(link, message);
         self.input(who, Input::Tick);
     }
 

@@ -50,7 +50,7 @@ type Around = BTreeMap<(MemberId, u32), Vec<Branch>>;
 /// How an entry fared.
 enum Judged {
     /// Valid and new.
-    New(New),
+    New(Box<New>),
     /// Held already, of an author who is out, or without the body it should have.
     Dropped,
     /// Breaks a rule of its author's chain.
@@ -135,7 +135,7 @@ impl<R: CryptoRng> Engine<R> {
                     let branch = Branch::of(new.id, &new.header);
                     around.entry(place).or_default().push(branch);
                     let (lacks, is_fork) = (new.lacks, !new.beside.is_empty());
-                    let (entry, header) = self.file(now, new, &mut changes);
+                    let (entry, header) = self.file(now, *new, &mut changes);
                     taken.push((entry, header, lacks, is_fork));
                 }
                 Ok(Judged::Refused(author, seq)) => changes.extend(self.log.refuse(&author, seq)),
@@ -271,6 +271,7 @@ impl<R: CryptoRng> Engine<R> {
         // Not in memory and not read: the entry comes again.
         let Some(beside) = beside else { return Ok(Judged::Dropped) };
         if is_held && (beside.is_empty() || beside.iter().any(|held| held.id == id)) {
+            self.duplicates = self.duplicates.saturating_add(1);
             return Ok(Judged::Dropped);
         }
         if self.is_cut(&header, id) || self.log.is_in_pieces(&author, seq) {
@@ -339,7 +340,7 @@ impl<R: CryptoRng> Engine<R> {
             .into_iter()
             .filter(|next| next.prev == id && !self.may_follow(&this, next))
             .collect();
-        Judged::New(New { id, entry: entry.clone(), header, beside, broken, lacks })
+        Judged::New(Box::new(New { id, entry: entry.clone(), header, beside, broken, lacks }))
     }
 
     /// Lamport rises, and a view never shrinks.

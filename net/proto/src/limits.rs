@@ -130,6 +130,8 @@ pub const HOURLY_BYTES: u64 = 16 * 1024 * 1024;
 pub const COMPARE_MS: u64 = 60_000;
 /// See [`COMPARE_MS`].
 pub const COMPARE_JITTER_MS: u64 = 20_000;
+/// Links over which a member tells of an entry that came from someone else.
+pub const TELL_MAX: usize = 6;
 /// An author hears within this, in milliseconds, that their entries were taken in.
 pub const ACK_MS: u64 = 1000;
 /// Groups of up to so many others are linked each with each.
@@ -146,7 +148,7 @@ pub const WELCOMES_PER_SPONSOR: usize = 2;
 pub const HELD_RANGES_MAX: usize = 256;
 /// Bytes of ops that a newcomer takes before they can be checked.
 pub const JOIN_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Silence after which a keep-alive is sent, in milliseconds.
+/// How often a keep-alive is sent, in milliseconds, whatever else is said.
 pub const PING_MS: u64 = 20_000;
 /// Silence after which a link is closed, in milliseconds.
 pub const SILENT_MS: u64 = 60_000;

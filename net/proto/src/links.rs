@@ -166,7 +166,7 @@ impl<R: CryptoRng> Engine<R> {
             group: self.digest_for(&member),
             lane: [0; 32],
         };
-        self.send(now, link, &LinkMsg::Hello(Box::new(hello)));
+        self.send(link, &LinkMsg::Hello(Box::new(hello)));
         if let Some(up) = self.up(link) {
             up.said_hello = true;
         }
@@ -194,8 +194,8 @@ impl<R: CryptoRng> Engine<R> {
             LinkMsg::Want(want) => self.on_want(link, want),
             LinkMsg::Entries(entries) => self.on_entries(now, link, entries),
             LinkMsg::Have(have) => self.on_have(now, link, &have),
-            LinkMsg::Ping(n) => {
-                self.send(now, link, &LinkMsg::Pong(n));
+            LinkMsg::Ping(digest) => {
+                self.on_ping(link, digest);
                 Ok(())
             }
             LinkMsg::Pong(_) => Ok(()),
@@ -226,7 +226,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         self.on_heads(now, link, &hello.heads);
         if self.up(link).is_some_and(|up| up.hello_is_stale) {
-            self.push_ops(now, link);
+            self.push_ops(link);
         }
         Ok(())
     }
@@ -252,7 +252,7 @@ impl<R: CryptoRng> Engine<R> {
         for other in self.greeted() {
             let is_theirs = self.up(other).is_some_and(|up| up.member == card.member);
             if other != link && !is_theirs {
-                self.send(now, other, &LinkMsg::Card(card.clone()));
+                self.send(other, &LinkMsg::Card(card.clone()));
             }
         }
     }
@@ -266,7 +266,7 @@ impl<R: CryptoRng> Engine<R> {
         self.own_card = None;
         let card = self.own_card(now);
         for link in self.greeted() {
-            self.send(now, link, &LinkMsg::Card(card.clone()));
+            self.send(link, &LinkMsg::Card(card.clone()));
         }
     }
 
@@ -282,7 +282,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Passes on the names of those the other end may not have met.
-    pub(crate) fn send_cards(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn send_cards(&mut self, link: LinkId) {
         let member = self.up(link).map(|up| up.member);
         let members = self.dag.members();
         let cards: Vec<_> = self
@@ -292,14 +292,13 @@ impl<R: CryptoRng> Engine<R> {
             .cloned()
             .collect();
         for card in cards {
-            self.send(now, link, &LinkMsg::Card(card));
+            self.send(link, &LinkMsg::Card(card));
         }
     }
 
     /// Seals a message and sends it. What does not fit is a bug of ours and closes the link.
-    pub(crate) fn send(&mut self, now: Now, link: LinkId, message: &LinkMsg) {
+    pub(crate) fn send(&mut self, link: LinkId, message: &LinkMsg) {
         let Some(up) = self.up(link) else { return };
-        up.spoke = now.instant;
         match up.seal(message) {
             Ok(bytes) => self.transmit(link, bytes),
             Err(_too_long) => self.close(link),
@@ -323,16 +322,40 @@ impl<R: CryptoRng> Engine<R> {
         let (member, path): (MemberId, Path) = (up.member, up.path);
         self.persist(vec![Change::Notice(Notice::LinkUp(member, path))]);
         self.event(Event::LinkUp(link, member, path));
-        self.send_cards(now, link);
+        self.send_cards(link);
         self.send_invite_keys(now, link);
         self.begin_catch_up(now, link);
+    }
+
+    /// Says that we are here, and what we hold in eight bytes: at a constant rate, so that it tells nobody
+    /// on the way whether anything is said.
+    fn ping(&mut self, now: Now, link: LinkId) {
+        let Some(up) = self.up(link) else { return };
+        up.pinged = now.instant;
+        let (member, is_linked) = (up.member, up.linked);
+        let digest = if is_linked { self.short_digest_for(&member) } else { 0 };
+        self.send(link, &LinkMsg::Ping(digest));
+    }
+
+    /// What they hold is not what we hold: who lacks what is seen from the frontiers.
+    fn on_ping(&mut self, link: LinkId, digest: u64) {
+        let Some(up) = self.up(link) else { return };
+        let is_quiet = up.linked && up.heard_frontier && !up.is_asking() && up.have.is_empty();
+        let member = up.member;
+        if is_quiet && digest != 0 && digest != self.short_digest_for(&member) {
+            self.say_frontier(link);
+        }
+    }
+
+    fn short_digest_for(&mut self, member: &MemberId) -> u64 {
+        self.digest_for(member).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     pub(crate) fn channel_timeout(channel: &Channel) -> Option<Instant> {
         match channel {
             Channel::Opening { due, .. } => Some(*due),
             Channel::Up(up, _) => {
-                let ping = up.said_hello.then(|| up.spoke.after_ms(PING_MS));
+                let ping = up.said_hello.then(|| up.pinged.after_ms(PING_MS));
                 let silent = up.heard.after_ms(SILENT_MS);
                 let asked = up.asked_at.map(|at| at.after_ms(ASKED_MS));
                 [up.have_due, asked, ping].into_iter().flatten().chain([silent]).min()
@@ -352,13 +375,13 @@ impl<R: CryptoRng> Engine<R> {
                     return self.close(link);
                 }
                 // The responder says nothing before the initiator's Hello (Noise, section 7.7).
-                let ping = up.said_hello && is_due(up.spoke.after_ms(PING_MS));
+                let ping = up.said_hello && is_due(up.pinged.after_ms(PING_MS));
                 let have = up.have_due.is_some_and(is_due);
                 if have {
-                    self.advertise(now, link);
+                    self.advertise(link);
                 }
                 if ping {
-                    self.send(now, link, &LinkMsg::Ping(now.instant.0));
+                    self.ping(now, link);
                 }
             }
             Some(Channel::Opening { .. } | Channel::Joining(..)) | None => {}

@@ -1,7 +1,7 @@
 //! With whom links are kept: with everyone, or in a large group with some.
 //!
 //! Every member knows all others, so those who are linked by chance are chosen from all of them, and a
-//! few are exchanged from time to time, as in Leitao et al., "HyParView", DSN 2007, whose passive view
+//! few are exchanged from time to time, as in Leitao et al., "`HyParView`", DSN 2007, whose passive view
 //! is the list of members here.
 
 use std::collections::BTreeSet;

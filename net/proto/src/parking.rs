@@ -139,7 +139,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         let account = self.signer(&what).map_or(Account::Link(from), Account::Author);
         self.parking.push(Item { what, account, since: now.instant });
-        self.parking.due.get_or_insert(now.instant.after_ms(RETRY_MS));
+        self.parking.due.get_or_insert_with(|| now.instant.after_ms(RETRY_MS));
     }
 
     /// Who signed it, if their keys are known here and the signature holds.
@@ -193,7 +193,7 @@ impl<R: CryptoRng> Engine<R> {
         self.parking.keep_age(&entries);
         self.parking.is_trying = false;
         if !self.parking.is_empty() {
-            self.parking.due.get_or_insert(now.instant.after_ms(RETRY_MS));
+            self.parking.due.get_or_insert_with(|| now.instant.after_ms(RETRY_MS));
         }
     }
 }

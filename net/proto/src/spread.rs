@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! author ── push ──> all its links
-//! reader ── Have, 50 to 250 ms later ──> links not known to hold it ── Want ──> reader
+//! reader ── Have, 50 to 250 ms later ──> six links not known to hold it ── Want ──> reader
+//! all    ── Ping with a digest, every 20 s ──> all their links: whoever lacks something finds out
 //! reader ── Frontier of that author alone, within 1 s ──> author: evidence that it is held here
 //! ```
 //!
@@ -18,7 +19,7 @@ use crate::encoding::List;
 use crate::engine::{Channel, Engine};
 use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, MemberId};
-use crate::limits::{ACK_MS, IDS_MAX};
+use crate::limits::{ACK_MS, IDS_MAX, TELL_MAX};
 use crate::link::{Entries, Frontier, Have, LinkMsg, Space, Tip};
 use crate::log::{Entry, EntryHeader};
 use crate::reading::Reading;
@@ -30,28 +31,28 @@ const ADVERTISE_JITTER_MS: u64 = 200;
 
 impl<R: CryptoRng> Engine<R> {
     /// An own entry goes to every link whose member may read it, ops before it.
-    pub(crate) fn push_entry(&mut self, now: Now, entry: &Entry, header: &EntryHeader) {
+    pub(crate) fn push_entry(&mut self, entry: &Entry, header: &EntryHeader) {
         for link in self.greeted() {
-            self.push_to(now, link, (entry, header));
+            self.push_to(link, (entry, header));
         }
     }
 
     /// Pushes an entry over one link, if its member may read it and has the ops for it.
-    fn push_to(&mut self, now: Now, link: LinkId, (entry, header): (&Entry, &EntryHeader)) {
+    fn push_to(&mut self, link: LinkId, (entry, header): (&Entry, &EntryHeader)) {
         let Some(up) = self.up(link) else { return };
         // The frontiers after their ops will bring it.
         let member = up.member;
         if !up.lacking.is_empty() || !self.may_read(&member, &header.ops) {
             return;
         }
-        self.push_ops(now, link);
+        self.push_ops(link);
         let entries = Entries {
             space: Space::Group,
             entries: List::first([entry.clone()]),
             gone: List::default(),
             more: false,
         };
-        self.send(now, link, &LinkMsg::Entries(entries));
+        self.send(link, &LinkMsg::Entries(entries));
         if let Some(up) = self.up(link) {
             up.holds(header.author, header.seq);
         }
@@ -71,6 +72,7 @@ impl<R: CryptoRng> Engine<R> {
             return self.tell_fork(now, (author, seq), from);
         }
         let pushes_on = is_push && !self.mesh.is_full();
+        let mut lazy = Vec::new();
         for link in self.greeted() {
             let Some(up) = self.up(link) else { continue };
             let is_needless = Some(link) == from || up.is_known_to_hold(&author, seq);
@@ -79,11 +81,26 @@ impl<R: CryptoRng> Engine<R> {
                 continue;
             }
             if pushes_on && is_eager {
-                self.push_to(now, link, (entry, header));
+                self.push_to(link, (entry, header));
             } else {
-                self.plan_have(now, link, (author, seq, id));
+                lazy.push(link);
             }
         }
+        for link in self.some_of(lazy) {
+            self.plan_have(now, link, (author, seq, id));
+        }
+    }
+
+    /// Some of many links, by chance: whoever lacks something hears of it from several of those who hold
+    /// it, and if from nobody, from the digest in the next Ping.
+    fn some_of(&mut self, mut links: Vec<LinkId>) -> Vec<LinkId> {
+        let mut some = Vec::new();
+        while some.len() < TELL_MAX && !links.is_empty() {
+            let bound = u64::try_from(links.len()).unwrap_or(1);
+            let at = self.rng.next_u64().checked_rem(bound).and_then(|at| usize::try_from(at).ok());
+            some.push(links.swap_remove(at.unwrap_or(0)));
+        }
+        some
     }
 
     /// Two entries under one number: everyone who may read one of them hears of it, whatever they are
@@ -113,7 +130,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// The time to advertise has come: whatever the other end has not got meanwhile.
-    pub(crate) fn advertise(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn advertise(&mut self, link: LinkId) {
         let Some(Channel::Up(up, _)) = self.channels.get_mut(&link) else { return };
         up.have_due = None;
         let have = core::mem::take(&mut up.have);
@@ -126,7 +143,7 @@ impl<R: CryptoRng> Engine<R> {
             .collect();
         for items in items.chunks(IDS_MAX) {
             let items = List::first(items.iter().copied());
-            self.send(now, link, &LinkMsg::Have(Have { space: Space::Group, items }));
+            self.send(link, &LinkMsg::Have(Have { space: Space::Group, items }));
         }
     }
 
@@ -182,10 +199,10 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// An entry came again: in a large group, this link is not one of the tree.
-    pub(crate) fn on_duplicate(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn on_duplicate(&mut self, link: LinkId) {
         let Some(up) = self.up(link) else { return };
         if core::mem::replace(&mut up.is_fed, false) {
-            self.send(now, link, &LinkMsg::Prune);
+            self.send(link, &LinkMsg::Prune);
         }
     }
 
@@ -193,23 +210,23 @@ impl<R: CryptoRng> Engine<R> {
     pub(crate) fn owe_ack(&mut self, now: Now, author: MemberId) {
         let is_linked = self.ups().any(|up| up.greeted && up.member == author);
         if is_linked && self.acks.insert(author) {
-            self.acks_due.get_or_insert(now.instant.after_ms(ACK_MS / 2));
+            self.acks_due.get_or_insert_with(|| now.instant.after_ms(ACK_MS / 2));
         }
     }
 
     /// Tells authors what is held here of their own chain, unless something of it is still to come.
-    pub(crate) fn send_acks(&mut self, now: Now) {
+    pub(crate) fn send_acks(&mut self) {
         self.acks_due = None;
         for link in self.greeted() {
             let Some(Channel::Up(up, _)) = self.channels.get(&link) else { continue };
             if self.acks.contains(&up.member) && self.missing_on(up, &up.member).is_empty() {
-                self.send_ack(now, link);
+                self.send_ack(link);
             }
         }
     }
 
     /// Tells a member up to where their own chain is held here without a gap.
-    pub(crate) fn send_ack(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn send_ack(&mut self, link: LinkId) {
         let Some(author) = self.up(link).map(|up| up.member) else { return };
         self.acks.remove(&author);
         let Some(chain) = self.log.chain(&author) else { return };
@@ -218,6 +235,6 @@ impl<R: CryptoRng> Engine<R> {
         }
         let tips = List::first([(author, chain.seq, chain.id)]);
         let frontier = Frontier { space: Space::Group, tips, more: true };
-        self.send(now, link, &LinkMsg::Frontier(frontier));
+        self.send(link, &LinkMsg::Frontier(frontier));
     }
 }

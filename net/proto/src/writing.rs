@@ -289,7 +289,7 @@ impl<R: CryptoRng> Engine<R> {
             changes.push(Change::Notice(Notice::Entry(id)));
         }
         self.persist(changes);
-        self.push_entry(now, &entry, &header);
+        self.push_entry(&entry, &header);
         Ok(id)
     }
 

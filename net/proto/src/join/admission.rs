@@ -134,7 +134,7 @@ impl<R: CryptoRng> Engine<R> {
             .cloned()
             .collect();
         for key in keys {
-            self.send(now, link, &LinkMsg::InviteKey(key));
+            self.send(link, &LinkMsg::InviteKey(key));
         }
     }
 

@@ -70,9 +70,9 @@ pub(crate) struct Up {
     /// What is to be advertised to them, and when.
     pub(crate) have: Vec<Tip>,
     pub(crate) have_due: Option<Instant>,
-    /// When they were last heard, and when we last spoke.
+    /// When they were last heard, and when we last said that we are here.
     pub(crate) heard: Instant,
-    pub(crate) spoke: Instant,
+    pub(crate) pinged: Instant,
 }
 
 impl Up {
@@ -114,7 +114,7 @@ impl Up {
             have: Vec::new(),
             have_due: None,
             heard: now,
-            spoke: now,
+            pinged: now,
         }
     }
 

@@ -41,7 +41,7 @@ impl Budgets {
     /// By how much of a burst an author has used up: whoever has the least comes first.
     pub(crate) fn used(&self, now: Instant, author: &MemberId) -> u64 {
         let used = self.refreshed(now, author);
-        let share = |used: u64, of: u64| used.saturating_mul(1000) / of;
+        let share = |used: u64, of: u64| used.saturating_mul(1000).checked_div(of).unwrap_or(0);
         share(used.entries, BURST_ENTRIES).max(share(used.bytes, BURST_BYTES))
     }
 

@@ -71,7 +71,7 @@ impl<R: CryptoRng> Engine<R> {
             }
             self.fetch(now, link);
         } else {
-            self.say_frontier(now, link);
+            self.say_frontier(link);
         }
     }
 
@@ -90,7 +90,7 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    fn say_frontier(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn say_frontier(&mut self, link: LinkId) {
         let Some(member) = self.up(link).map(|up| up.member) else { return };
         let tips = self.tips_for(&member);
         let messages = tips.len().div_ceil(TIPS_MAX).max(1);
@@ -98,7 +98,7 @@ impl<R: CryptoRng> Engine<R> {
             let tips = tips.iter().skip(at.saturating_mul(TIPS_MAX)).copied();
             let more = at.saturating_add(1) < messages;
             let frontier = Frontier { space: Space::Group, tips: List::first(tips), more };
-            self.send(now, link, &LinkMsg::Frontier(frontier));
+            self.send(link, &LinkMsg::Frontier(frontier));
         }
         if let Some(up) = self.up(link) {
             up.said_frontier = true;
@@ -133,7 +133,7 @@ impl<R: CryptoRng> Engine<R> {
         let (member, is_first) = (up.member, !up.has_said_frontier);
         let mut names_all = || self.tips_for(&member).iter().all(|tip| frontier.tips.contains(tip));
         if !is_answer && (is_first || !names_all()) {
-            self.say_frontier(now, link);
+            self.say_frontier(link);
             if let Some(up) = self.up(link) {
                 up.said_frontier = false;
             }
@@ -202,7 +202,7 @@ impl<R: CryptoRng> Engine<R> {
             up.waits.entry(author).or_insert(now.instant);
         }
         if is_waiting {
-            self.fetch_due.get_or_insert(now.instant.after_ms(ASKED_ELSEWHERE_MS));
+            self.fetch_due.get_or_insert_with(|| now.instant.after_ms(ASKED_ELSEWHERE_MS));
         }
         if !ranges.is_empty() || !ids.is_empty() {
             self.want(now, link, ranges, ids);
@@ -227,7 +227,7 @@ impl<R: CryptoRng> Engine<R> {
         up.is_fed = true;
         self.fetch_due = Some(now.instant.after_ms(ASKED_ELSEWHERE_MS));
         let (ranges, ids) = (List::first(ranges), List::first(ids));
-        self.send(now, link, &LinkMsg::Want(Want { space: Space::Group, ranges, ids }));
+        self.send(link, &LinkMsg::Want(Want { space: Space::Group, ranges, ids }));
     }
 
     /// All that this member could give was taken in: what it held of ours too, so our chain can go on.
@@ -239,7 +239,7 @@ impl<R: CryptoRng> Engine<R> {
             self.persist(vec![Change::Notice(Notice::Complete(member))]);
         }
         if is_first || self.acks.contains(&member) {
-            self.send_ack(now, link);
+            self.send_ack(link);
         }
         if !core::mem::replace(&mut self.is_current, true) {
             self.sign_outbox(now);
@@ -248,10 +248,10 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// What filled a gap is told to all with whom frontiers were exchanged.
-    pub(crate) fn tell_frontier(&mut self, now: Now) {
+    pub(crate) fn tell_frontier(&mut self) {
         for link in self.greeted() {
             if self.up(link).is_some_and(|up| up.heard_frontier) {
-                self.say_frontier(now, link);
+                self.say_frontier(link);
             }
         }
     }
@@ -261,13 +261,18 @@ impl<R: CryptoRng> Engine<R> {
         let Some(member) = self.up(link).map(|up| up.member) else { return };
         let me = self.me.id;
         let ours = |(author, ..): &&Tip| frontier.more && *author == me;
-        let Some((_, seq, _)) = frontier.tips.iter().find(ours) else { return };
-        let is_sent = self.log.chain(&me).is_some_and(|chain| chain.seq >= *seq);
+        let Some((_, seq, id)) = frontier.tips.iter().find(ours) else { return };
+        // Where this device once ran twice, they may hold what the other one said.
+        let is_ours = match self.log.stands(&me, *seq) {
+            Some(stands) => stands.iter().any(|own| own.id == *id),
+            None => self.log.forks_of(&me).next().is_none(),
+        };
+        let is_sent = is_ours && self.log.chain(&me).is_some_and(|chain| chain.seq >= *seq);
         let is_news = self.held.get(&member).is_none_or(|held| held < seq);
         if is_sent && is_news {
             self.held.insert(member, *seq);
             self.held_unsaved.insert(member);
-            self.held_due.get_or_insert(now.instant.after_ms(ACK_MS));
+            self.held_due.get_or_insert_with(|| now.instant.after_ms(ACK_MS));
         }
     }
 
@@ -298,7 +303,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// From time to time, while something is parked or missing: what do you hold?
-    pub(crate) fn compare_frontiers(&mut self, now: Now) {
+    pub(crate) fn compare_frontiers(&mut self) {
         let is_missing = !self.parking.is_empty() || self.log.has_gaps() || {
             self.ups().any(|up| up.tips.iter().any(|(author, tip)| self.is_behind(author, *tip)))
         };
@@ -308,14 +313,14 @@ impl<R: CryptoRng> Engine<R> {
         for link in self.greeted() {
             if self.up(link).is_some_and(|up| up.linked) {
                 if !self.parking.is_empty() {
-                    self.ask_ops(now, link);
+                    self.ask_ops(link);
                 }
                 // They may have learned meanwhile what they lacked before.
                 if let Some(up) = self.up(link) {
                     up.floors.clear();
                 }
                 self.must_fetch = true;
-                self.say_frontier(now, link);
+                self.say_frontier(link);
             }
         }
     }
@@ -352,7 +357,6 @@ impl<R: CryptoRng> Engine<R> {
     /// theirs. What was asked for by its id is judged alone.
     pub(crate) fn serve(
         &mut self,
-        now: Now,
         link: LinkId,
         (ranges, ids): (Vec<SeqRange>, BTreeSet<EntryId>),
         loaded: Loaded,
@@ -407,7 +411,7 @@ impl<R: CryptoRng> Engine<R> {
             gone: List::default(),
             more,
         };
-        self.send(now, link, &LinkMsg::Entries(entries));
+        self.send(link, &LinkMsg::Entries(entries));
     }
 
     /// Entries came: an answer if any of them was asked for, or if it is empty; else new ones.
@@ -440,7 +444,7 @@ impl<R: CryptoRng> Engine<R> {
         let more = entries.more && !entries.entries.is_empty();
         let answer = (answers && is_asking).then_some(Answer { asked, more });
         if answer.is_none() && is_known && !self.mesh.is_full() {
-            self.on_duplicate(now, link);
+            self.on_duplicate(link);
         }
         let entries = entries.entries.into_vec();
         self.take_entries(now, Batch { entries, from: Some(link), answer })

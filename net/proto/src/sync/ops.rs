@@ -29,17 +29,17 @@ impl<R: CryptoRng> Engine<R> {
         if up.lacking.is_empty() && heads.len() < HEADS_MAX {
             self.check_linked(now, link);
         } else {
-            self.ask_ops(now, link);
+            self.ask_ops(link);
         }
     }
 
-    pub(crate) fn ask_ops(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn ask_ops(&mut self, link: LinkId) {
         let have = self.landmarks();
         let parked = self.parking.lacked(|op| self.dag.contains(op));
         let Some(up) = self.up(link) else { return };
         let want = up.lacking.iter().copied().chain(parked);
         let want = OpsWant { have: List::first(have), want: List::first(want) };
-        self.send(now, link, &LinkMsg::OpsWant(want));
+        self.send(link, &LinkMsg::OpsWant(want));
     }
 
     /// Our heads, then ops at distance 1, 2, 4 .. back in the order in which they came.
@@ -72,13 +72,13 @@ impl<R: CryptoRng> Engine<R> {
         }
         // What they say now is the truth: an op sent on a link that broke may not have arrived.
         up.their_ops = theirs;
-        self.push_ops(now, link);
+        self.push_ops(link);
         self.check_linked(now, link);
         Ok(())
     }
 
     /// Sends a batch of the ops that the other end lacks.
-    pub(crate) fn push_ops(&mut self, now: Now, link: LinkId) {
+    pub(crate) fn push_ops(&mut self, link: LinkId) {
         let Some(theirs) = self.up(link).map(|up| up.their_ops.clone()) else { return };
         let (mut batch, mut bytes, mut more) = (Vec::new(), 0_usize, false);
         let mut sent = FixedBitSet::with_capacity(self.dag.len());
@@ -97,7 +97,7 @@ impl<R: CryptoRng> Engine<R> {
             up.their_ops.union_with(&sent);
         }
         if !batch.is_empty() {
-            self.send(now, link, &LinkMsg::Ops(Ops { ops: List::first(batch), more }));
+            self.send(link, &LinkMsg::Ops(Ops { ops: List::first(batch), more }));
         }
     }
 
@@ -114,9 +114,9 @@ impl<R: CryptoRng> Engine<R> {
         // Asking again for a batch that brought nothing would go on for ever.
         let has_grown = dag.len() > held;
         if has_grown && (more || !up.lacking.is_empty()) {
-            self.ask_ops(now, link);
+            self.ask_ops(link);
         } else if self.up(link).is_some_and(|up| up.lacking.is_empty()) {
-            self.push_ops(now, link);
+            self.push_ops(link);
         }
         self.check_linked(now, link);
         Ok(())
@@ -219,7 +219,7 @@ impl<R: CryptoRng> Engine<R> {
     pub(crate) fn after_new_ops(&mut self, now: Now) {
         for link in self.greeted() {
             if self.up(link).is_some_and(|up| up.lacking.is_empty()) {
-                self.push_ops(now, link);
+                self.push_ops(link);
             }
         }
         for channel in self.channels.values_mut() {
