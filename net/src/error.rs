@@ -18,6 +18,9 @@ pub enum Error {
     /// This profile is in that group already.
     #[error("already a member of that group")]
     AlreadyMember,
+    /// This profile was in that group and left it.
+    #[error("this profile left that group")]
+    Left,
     /// Nobody could be reached in time.
     #[error("nobody could be reached")]
     Unreachable,

@@ -2,7 +2,9 @@
 //! `select!` of a group.
 //!
 //! Outputs are carried out in order, each awaited before the next: a commit is durable before the
-//! bytes behind it leave.
+//! bytes behind it leave. Read next: `seeking.rs`, for who is dialled when, and when all is over.
+
+mod seeking;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::PoisonError;
@@ -17,9 +19,8 @@ use libp2p::{Multiaddr, PeerId, Stream, Swarm, mdns};
 use libp2p_stream::{Control, IncomingStreams};
 use proto::{
     Addr, Change, Command, Done, Ends, Engine, Event, GroupId, Input, LinkId, Loaded, Member,
-    MemberId, Output, Path, Purpose, RequestId, Role, Wanted,
+    MemberId, Output, Path, Purpose, Refusal, RequestId, Role, Wanted,
 };
-use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::Reader;
 use tokio::sync::{mpsc, oneshot};
@@ -29,10 +30,11 @@ use crate::address;
 use crate::behaviour::{self, Behaviour, BehaviourEvent, JOIN, LINK};
 use crate::config::Config;
 use crate::error::Error;
-use crate::handle::{Hints, LinkStatus, Statuses, invitation_addrs};
+use crate::handle::{Hints, LinkStatus, Status, Statuses, invitation_addrs};
 use crate::node::{Answer, now};
 use crate::storage::Storage;
 use crate::streams::{Incoming, Pumps};
+use seeking::Seeking;
 
 /// Pieces of bytes that may wait for the engine, over all streams.
 const INCOMING_MAX: usize = 64;
@@ -40,11 +42,6 @@ const INCOMING_MAX: usize = 64;
 const LISTENING_MAX: Duration = Duration::from_secs(1);
 /// How long a stream may take to open.
 const OPENING_MAX: Duration = Duration::from_secs(15);
-/// A link that lived for so long is no sign of trouble when it ends.
-const STEADY: Duration = Duration::from_secs(60);
-/// First and last pause between two tries to reach a member.
-const REDIAL_FIRST: Duration = Duration::from_secs(1);
-const REDIAL_LAST: Duration = Duration::from_secs(30);
 /// A peer that mDNS names and that is no member is left alone for so long.
 const STRANGER_PAUSE: Duration = Duration::from_secs(3600);
 /// Strangers that are remembered; beyond, they are forgotten and tried again.
@@ -64,12 +61,6 @@ struct Open {
     role: Role,
     /// Where it was dialled; none if it was accepted.
     dialled: Option<Multiaddr>,
-}
-
-/// When to try a member again.
-struct Redial {
-    at: Instant,
-    pause: Duration,
 }
 
 /// A stream of ours that was opened, or not.
@@ -94,8 +85,7 @@ pub(crate) struct GroupTask {
     dials: BTreeMap<ConnectionId, Answer<()>>,
     /// Peers to whom a stream of ours is open or opening.
     opening: BTreeSet<PeerId>,
-    redials: BTreeMap<MemberId, Redial>,
-    up_since: BTreeMap<LinkId, (MemberId, Instant)>,
+    seeking: Seeking,
     strangers: BTreeMap<PeerId, Instant>,
     /// How those who connected to us did.
     paths: BTreeMap<PeerId, Path>,
@@ -103,10 +93,15 @@ pub(crate) struct GroupTask {
     links: BTreeMap<LinkId, (MemberId, Path)>,
     incoming: (mpsc::Sender<Incoming>, mpsc::Receiver<Incoming>),
     opened: (mpsc::Sender<Opened>, mpsc::Receiver<Opened>),
+    /// How many streams the engine has rejected.
+    rejects: u64,
 }
 
 impl GroupTask {
     /// Starts listening; nothing is dialled before [`Self::run`].
+    ///
+    /// # Errors
+    /// [`Refusal::NotAMember`] where this device left, and need not tell anyone any more.
     pub(crate) fn new(
         (me, remembered): (Member, Vec<Change>),
         (config, is_first, port): (Config, bool, Option<u16>),
@@ -114,11 +109,14 @@ impl GroupTask {
     ) -> Result<Self, Error> {
         let group = me.group;
         let engine = Engine::new(me, rand::make_rng(), remembered).map_err(Error::Damaged)?;
+        if seeking::is_over(engine.dag(), &engine.me().id, now()) {
+            return Err(Refusal::NotAMember.into());
+        }
         let mut swarm = behaviour::swarm(config.mdns)?;
         let on_loopback = config.listen.iter().any(address::is_loopback);
         let (listeners, keeps_port) = listen(&mut swarm, &config, is_first, port)?;
         let control = swarm.behaviour().streams.new_control();
-        Ok(Self {
+        let mut task = Self {
             group,
             engine,
             swarm,
@@ -135,18 +133,21 @@ impl GroupTask {
             answers: BTreeMap::new(),
             dials: BTreeMap::new(),
             opening: BTreeSet::new(),
-            redials: BTreeMap::new(),
-            up_since: BTreeMap::new(),
+            seeking: Seeking::default(),
             strangers: BTreeMap::new(),
             paths: BTreeMap::new(),
             reachable: Vec::new(),
             links: BTreeMap::new(),
             incoming: mpsc::channel(INCOMING_MAX),
             opened: mpsc::channel(INCOMING_MAX),
-        })
+            rejects: 0,
+        };
+        task.on_members();
+        Ok(task)
     }
 
-    /// Runs until the last sender of commands is gone, or the store fails.
+    /// Runs until the last sender of commands is gone, the store fails, or this device has left and
+    /// nobody is left to tell.
     pub(crate) async fn run(
         mut self,
         mut commands: mpsc::Receiver<GroupCommand>,
@@ -158,6 +159,9 @@ impl GroupTask {
         // Whoever waited may have given up.
         listening.send(()).ok();
         loop {
+            if self.is_over() {
+                return self.part(commands).await;
+            }
             let wake = self.next_wake();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -209,12 +213,37 @@ impl GroupTask {
 
     /// Closes what is open, in the open: the other ends learn at once that we are gone.
     async fn end(mut self) -> Result<(), Error> {
+        self.close().await?;
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.group);
+        Ok(())
+    }
+
+    /// Ends for good: what is still asked is answered, and so is what is asked from now on.
+    async fn part(mut self, mut commands: mpsc::Receiver<GroupCommand>) -> Result<(), Error> {
+        let left = || Error::from(Refusal::NotAMember);
+        let stopped = Status { stopped: Some(left()), ..Status::default() };
+        {
+            let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            statuses.insert(self.group, stopped);
+        }
+        commands.close();
+        while let Some(command) = commands.recv().await {
+            match command {
+                GroupCommand::Engine(_, answer) | GroupCommand::Invite(.., answer) => {
+                    answer.send(Err(left())).ok();
+                }
+                GroupCommand::Dial(_, answer) => drop(answer.send(Err(left()))),
+            }
+        }
+        self.close().await
+    }
+
+    async fn close(&mut self) -> Result<(), Error> {
         let links: Vec<_> = self.streams.keys().copied().collect();
         for link in links {
             self.streams.remove(&link);
             self.input(Input::Closed { link }).await?;
         }
-        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.group);
         Ok(())
     }
 
@@ -401,7 +430,17 @@ impl GroupTask {
                 Output::Event(event) => self.on_event(event),
             }
         }
+        self.note_rejects();
         Ok(())
+    }
+
+    /// Members who follow the protocol cause none.
+    fn note_rejects(&mut self) {
+        let tally = self.engine.tally();
+        if tally.rejects > self.rejects {
+            self.rejects = tally.rejects;
+            tracing::debug!(group = ?self.group, ?tally, "a stream was rejected");
+        }
     }
 
     fn on_event(&mut self, event: Event) {
@@ -418,7 +457,7 @@ impl GroupTask {
             }
             Event::LinkUp(link, member, path) => {
                 self.links.insert(link, (member, path));
-                self.up_since.insert(link, (member, Instant::now()));
+                self.seeking.on_link_up(link, member);
                 let met = self.streams.get(&link).and_then(|open| open.dialled.as_ref());
                 if let Some(met) = met.and_then(address::from_multiaddr) {
                     let request = RequestId(self.next_request);
@@ -430,13 +469,12 @@ impl GroupTask {
             }
             Event::LinkDown(link, member) => {
                 self.links.remove(&link);
-                let since = self.up_since.remove(&link).map(|(_, since)| since);
-                if since.is_some_and(|since| since.elapsed() >= STEADY) {
-                    self.redials.remove(&member);
-                }
+                self.seeking.on_link_down(link, member);
                 self.tell_links();
             }
-            Event::Members => {}
+            Event::Members => self.on_members(),
+            // What is behind it was told with its commit.
+            Event::Held => {}
         }
     }
 
@@ -474,48 +512,6 @@ impl GroupTask {
             self.storage.set_port(self.group, port).await?;
         }
         self.command(Command::Reachable(self.reachable.clone()), None).await
-    }
-
-    /// Tries every member to whom no link is up and whose time has come.
-    fn redial(&mut self) {
-        let now = Instant::now();
-        let own: BTreeSet<_> = self.swarm.listeners().filter_map(address::from_multiaddr).collect();
-        let unreached: Vec<_> = self.engine.unreached().collect();
-        for (member, addrs) in unreached {
-            let redial = self.redials.entry(member).or_insert_with(|| Redial {
-                // Two who lost each other at once would else dial each other at once, from the same ports.
-                at: now + REDIAL_FIRST.mul_f64(0.05 + 0.45 * rand::rng().random::<f64>()),
-                pause: REDIAL_FIRST,
-            });
-            if redial.at > now {
-                continue;
-            }
-            // Half to one and a half times the pause: two who lost each other do not collide again.
-            redial.at = now + redial.pause.mul_f64(0.5 + rand::rng().random::<f64>());
-            redial.pause = (redial.pause * 2).min(REDIAL_LAST);
-            for addr in addrs.iter().filter(|addr| !own.contains(addr)) {
-                if let Some(address) = address::to_multiaddr(addr) {
-                    let dial = DialOpts::unknown_peer_id().address(address).build();
-                    // An address that cannot be dialled is one more that does not answer.
-                    self.swarm.dial(dial).ok();
-                }
-            }
-        }
-    }
-
-    /// The next time that something is due: the engine's, or a redial.
-    fn next_wake(&self) -> Instant {
-        let asleep = Instant::now() + REDIAL_LAST;
-        let engine = self.engine.poll_timeout().map(|at| {
-            let ms = at.0.saturating_sub(now().instant.0);
-            Instant::now() + Duration::from_millis(ms)
-        });
-        let unknown =
-            self.engine.unreached().any(|(member, _)| !self.redials.contains_key(&member));
-        let soon = unknown.then(Instant::now);
-        let redials = self.engine.unreached().filter_map(|(member, _)| self.redials.get(&member));
-        let redials = redials.map(|redial| redial.at);
-        redials.chain(engine).chain(soon).min().unwrap_or(asleep).min(asleep)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use proto::{
-    Change, Command, Done, Founding, GroupId, Invitation, JoinError, Member, Now, Offer, Text,
+    Change, Command, Dag, Done, Founding, GroupId, Invitation, JoinError, Member, Now, Offer, Text,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -69,7 +69,10 @@ pub(crate) fn start(
         let group = member.group;
         // One group that cannot start does not keep the others from it.
         if let Err(error) = node.start_group(member) {
-            tracing::error!(%error, "a group cannot start");
+            // One that was left long ago is none to start; its words can still be read.
+            if !matches!(error, Error::Refused(_)) {
+                tracing::error!(%error, "a group cannot start");
+            }
             let mut statuses = node.statuses.lock().unwrap_or_else(PoisonError::into_inner);
             statuses.entry(group).or_default().stopped = Some(error);
         }
@@ -149,8 +152,8 @@ impl Node {
             let name = Text::new(name.trim())
                 .filter(|name| !name.is_empty())
                 .ok_or(proto::Refusal::Bad("a name in the group has 1 to 128 bytes"))?;
-            let is_member = self.groups.keys().any(|group| invitation.is_to(group));
-            if is_member { Err(Error::AlreadyMember) } else { Ok((invitation, name)) }
+            self.check_new(&invitation)?;
+            Ok((invitation, name))
         });
         let (invitation, name) = match checked {
             Ok(checked) => checked,
@@ -166,6 +169,17 @@ impl Node {
                 Err(error) => drop(answer.send(Err(error))),
             }
         });
+    }
+
+    /// Whether an invitation leads to a group that this profile was never in.
+    fn check_new(&self, invitation: &Invitation) -> Result<(), Error> {
+        let reader = self.storage.reader();
+        let groups = reader.groups()?;
+        let Some(me) = groups.into_iter().find(|me| invitation.is_to(&me.group)) else {
+            return Ok(());
+        };
+        let dag = Dag::from_ops(reader.ops(&me.group)?).map_err(Error::Damaged)?;
+        Err(if dag.left_at(&me.id).is_some() { Error::Left } else { Error::AlreadyMember })
     }
 
     async fn add_group(&mut self, me: Member, changes: Vec<Change>) -> Result<(), Error> {

@@ -278,8 +278,9 @@ impl Dag {
             && adds.any(|add| self.electorate(add).contains(author))
     }
 
-    /// When someone left, in minutes since 2020.
-    pub(crate) fn left_at(&self, member: &MemberId) -> Option<u32> {
+    /// When someone left, in minutes since 2020; none for those who did not, out of the group or not.
+    #[must_use]
+    pub fn left_at(&self, member: &MemberId) -> Option<u32> {
         let mut ops = self.nodes.iter().filter(|node| node.author == *member);
         ops.find(|node| matches!(node.body, OpBody::Leave(_))).map(|node| node.header.wall)
     }
