@@ -150,6 +150,92 @@ fn two_processes_talk_and_nothing_acknowledged_is_lost_to_a_kill() {
     assert!(cursors.is_sorted_by(|a, b| a < b), "{cursors:?}");
 }
 
+/// Two members of a group, who see each other.
+fn two_in_a_group(folder: &Path) -> (Value, [Member; 2]) {
+    let [mut wren, mut alder] = ["wren", "alder"].map(|name| Member::start(&folder.join(name)));
+    for member in [&mut wren, &mut alder] {
+        member.ask("profile.create", json!({"passphrase": "correct horse"})).unwrap();
+    }
+    let new = json!({"name": "Tuesday", "reason": "Company.", "pseudonym": "Wren"});
+    let group = wren.ask("group.create", new).unwrap()["group"].clone();
+    let link = wren.ask("invite.create", json!({"group": group})).unwrap()["link"].clone();
+    alder.ask("invite.accept", json!({"link": link, "pseudonym": "Alder"})).unwrap();
+    (group, [wren, alder])
+}
+
+#[test]
+fn what_is_edited_reads_so_at_the_other_end_and_what_is_taken_back_is_gone_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, [mut wren, mut alder]) = two_in_a_group(folder.path());
+    let say = json!({"space": group, "text": "see you at six"});
+    let id = wren.ask("message.send", say).unwrap()["id"].clone();
+    alder.until("it came", |alder| alder.texts(&group) == ["see you at six"]);
+    let this = json!({"space": group, "id": id});
+    wren.until("it is known to be there", |wren| {
+        wren.ask("message.where", this.clone()).unwrap() == json!({"held_by": 1, "of": 1})
+    });
+
+    let edit = json!({"space": group, "id": id, "text": "see you at seven"});
+    assert_eq!(alder.ask("message.edit", edit.clone()), Err("not_yours".into()));
+    wren.ask("message.edit", edit).unwrap();
+    for member in [&mut wren, &mut alder] {
+        member.until("the new words came", |member| member.texts(&group) == ["see you at seven"]);
+        let page = member.ask("message.list", json!({"space": group})).unwrap();
+        assert_eq!(page["messages"][0]["edited"], true);
+    }
+    assert_eq!(alder.ask("message.take_back", this.clone()), Err("not_yours".into()));
+    wren.ask("message.take_back", this).unwrap();
+    for member in [&mut wren, &mut alder] {
+        member.until("it is gone", |member| member.texts(&group) == [""]);
+        let page = member.ask("message.list", json!({"space": group})).unwrap();
+        assert_eq!(page["messages"][0]["state"], "gone");
+    }
+    let edit = json!({"space": group, "id": id, "text": "after all"});
+    assert_eq!(wren.ask("message.edit", edit), Err("no_such_message".into()));
+
+    alder.ask("rpc.since", json!({"cursor": 0})).unwrap();
+    let changed = alder.events.iter().filter(|event| event["kind"] == "message_changed");
+    let changed: Vec<_> = changed.map(|event| event["message"]["state"].clone()).collect();
+    assert!(changed.len() >= 2 && changed.last().unwrap() == "gone", "{changed:?}");
+}
+
+#[test]
+fn whoever_left_reads_what_was_said_and_says_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, [mut wren, mut alder]) = two_in_a_group(folder.path());
+    alder.ask("message.send", json!({"space": group, "text": "goodbye"})).unwrap();
+    wren.until("it came", |wren| wren.texts(&group) == ["goodbye"]);
+    let leave = |more: Value| {
+        let mut leave = json!({"group": group});
+        leave.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        leave
+    };
+    for more in [json!({"ask_removal": true}), json!({"erase": true})] {
+        assert_eq!(alder.ask("group.leave", leave(more)), Err("not_yet".into()));
+    }
+    alder.ask("group.leave", leave(json!({"ask_removal": false}))).unwrap();
+    wren.until("one is left", |wren| {
+        let members = wren.ask("member.list", json!({"group": group})).unwrap();
+        members.as_array().unwrap().len() == 1
+    });
+    wren.ask("message.send", json!({"space": group, "text": "alone now"})).unwrap();
+
+    let link = wren.ask("invite.create", json!({"group": group})).unwrap()["link"].clone();
+    for restarted in [false, true] {
+        if restarted {
+            alder.kill();
+            alder = Member::start(&folder.path().join("alder"));
+            alder.ask("profile.unlock", json!({"passphrase": "correct horse"})).unwrap();
+        }
+        assert_eq!(alder.ask("group.list", json!({})).unwrap(), json!([]));
+        assert_eq!(alder.texts(&group), ["goodbye"]);
+        let say = json!({"space": group, "text": "one more thing"});
+        assert_eq!(alder.ask("message.send", say), Err("not_a_member".into()));
+        let back = json!({"link": link, "pseudonym": "Alder"});
+        assert_eq!(alder.ask("invite.accept", back), Err("left".into()));
+    }
+}
+
 #[test]
 fn the_end_of_input_ends_the_process_with_status_0() {
     let folder = tempfile::tempdir().unwrap();

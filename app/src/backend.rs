@@ -86,8 +86,12 @@ pub(crate) struct MessageView {
     pub reply_to: Option<MessageId>,
     /// Whether this build knows its kind.
     pub known: bool,
-    /// Its words have ended.
+    /// It said something else before.
+    pub edited: bool,
+    /// It was taken back: its words are gone.
     pub gone: bool,
+    /// Its author's device said something else under the same number.
+    pub forked: bool,
     /// Written here and not yet signed: it waits for a first connection.
     pub waiting: bool,
 }

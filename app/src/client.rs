@@ -1,7 +1,10 @@
 //! The client without a face: a home, its profile, and the network while it is open. The window,
-//! `kith rpc` and `kith demo` are three faces of this.
+//! `kith rpc` and `kith demo` are three faces of this. Read next: `client/own.rs`, for what becomes of
+//! one's own words.
 
-use std::collections::BTreeMap;
+mod own;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
@@ -113,8 +116,8 @@ impl Client {
         let open = self.open()?;
         let row = open.reader().message(group, id).map_err(from_store)?;
         let row = row.ok_or_else(|| from_store(store::Error::NoSuchMessage))?;
-        let room = open.room(group)?;
-        Ok(view(row, &room))
+        let (room, forked) = (open.room(group)?, open.forked(group)?);
+        Ok(view(row, &room, &forked))
     }
 
     /// The name someone bears in a group; empty until it has arrived.
@@ -192,12 +195,23 @@ impl Open {
         Ok(room)
     }
 
-    fn group_view(&self, me: &Member) -> Result<GroupView, Trouble> {
+    /// The entries beside which their author's device said something else.
+    fn forked(&self, group: &GroupId) -> Result<BTreeSet<EntryId>, Trouble> {
+        let forks = self.reader().forks(group).map_err(from_store)?;
+        let several = forks.iter().filter(|fork| fork.branches.len() > 1);
+        Ok(several.flat_map(|fork| &fork.branches).map(|branch| branch.id).collect())
+    }
+
+    /// None where this profile has left.
+    fn group_view(&self, me: &Member) -> Result<Option<GroupView>, Trouble> {
         let room = self.room(&me.group)?;
+        if room.has_left {
+            return Ok(None);
+        }
         let newest = self.reader().timeline(&me.group, None, 1).map_err(from_store)?;
         let began = room.people.iter().find(|person| person.member == me.id);
         let began = began.map_or(0, |person| person.since_ms);
-        Ok(GroupView {
+        Ok(Some(GroupView {
             group: me.group,
             name: room.name.clone(),
             reason: room.reason.clone(),
@@ -205,7 +219,7 @@ impl Open {
             me: me.id,
             members: room.people.len(),
             last_activity_ms: newest.rows.first().map_or(began, |row| row.wall.max(began)),
-        })
+        }))
     }
 }
 
@@ -257,7 +271,7 @@ impl Backend for Client {
     fn groups(&self) -> Result<Vec<GroupView>, Trouble> {
         let open = self.open()?;
         let members = open.reader().groups().map_err(from_store)?;
-        members.iter().map(|me| open.group_view(me)).collect()
+        members.iter().filter_map(|me| open.group_view(me).transpose()).collect()
     }
 
     fn create_group(&self, new: &NewGroup) -> Result<GroupId, Trouble> {
@@ -345,8 +359,8 @@ impl Backend for Client {
     ) -> Result<Page, Trouble> {
         let open = self.open()?;
         let page = open.reader().timeline(group, before.as_ref(), limit).map_err(from_store)?;
-        let room = open.room(group)?;
-        let messages = page.rows.into_iter().map(|row| view(row, &room)).collect();
+        let (room, forked) = (open.room(group)?, open.forked(group)?);
+        let messages = page.rows.into_iter().map(|row| view(row, &room, &forked)).collect();
         Ok(Page { messages, more: page.more })
     }
 
@@ -362,11 +376,12 @@ impl Drop for Client {
     }
 }
 
-fn view(row: Row, room: &Room) -> MessageView {
-    let (text, reply_to, known) = match said(row.payload.as_deref()) {
-        Said::Text { text, reply_to } => (text, reply_to.map(|id| id.0), true),
-        Said::Unknown => (String::new(), None, false),
-        Said::Gone => (String::new(), None, true),
+fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>) -> MessageView {
+    let said = said(row.edit.as_deref().or(row.payload.as_deref()));
+    let (gone, known) = (said == Said::Gone, said != Said::Unknown);
+    let (text, reply_to, edited) = match said {
+        Said::Text { text, reply_to, is_edited } => (text, reply_to.map(|id| id.0), is_edited),
+        Said::Unknown | Said::Gone => (String::new(), None, false),
     };
     MessageView {
         id: row.id,
@@ -376,7 +391,9 @@ fn view(row: Row, room: &Room) -> MessageView {
         sent_at_ms: row.wall,
         reply_to,
         known,
-        gone: row.payload.is_none(),
+        edited,
+        gone,
+        forked: row.signed && forked.contains(&EntryId(row.id)),
         waiting: !row.signed,
     }
 }
@@ -389,4 +406,58 @@ fn ends_ms(link: &str) -> Result<u64, Trouble> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::message::{Body, Edit, Text};
+    use proto::{Own, Versions};
+
+    use super::*;
+
+    const ID: EntryId = EntryId([7; 32]);
+
+    fn row(payload: Option<&Body>, edit: Option<&Body>) -> Row {
+        let encoded = |body: &Body| body.encode().unwrap();
+        Row {
+            id: ID.0,
+            local: None,
+            author: MemberId([1; 32]),
+            wall: 5,
+            payload: payload.map(encoded),
+            edit: edit.map(encoded),
+            signed: true,
+        }
+    }
+
+    fn seen(row: Row, forked: &[EntryId]) -> MessageView {
+        view(row, &Room::default(), &forked.iter().copied().collect())
+    }
+
+    #[test]
+    fn what_was_edited_shows_its_new_words_and_what_was_taken_back_none() {
+        let words =
+            |text| Text { reply_to: Some(EntryId([3; 32])), text: proto::Text::new(text).unwrap() };
+        let versions = Versions::new(vec![Own { seq: 0, id: ID }]).unwrap();
+        let first = Body::Text(words("first"));
+        let second = Body::Edit(Edit { versions, words: words("second") });
+
+        let plain = seen(row(Some(&first), None), &[]);
+        assert_eq!((plain.text.as_str(), plain.edited, plain.gone), ("first", false, false));
+        // Its first body is erased in the same commit; whether or not it is, the edit counts.
+        for payload in [None, Some(&first)] {
+            let edited = seen(row(payload, Some(&second)), &[]);
+            assert_eq!((edited.text.as_str(), edited.edited, edited.gone), ("second", true, false));
+            assert_eq!(edited.reply_to, Some([3; 32]));
+        }
+        let gone = seen(row(None, None), &[]);
+        assert_eq!((gone.text.as_str(), gone.edited, gone.gone), ("", false, true));
+    }
+
+    #[test]
+    fn only_what_stands_beside_something_else_is_marked() {
+        let first = Body::Text(Text { reply_to: None, text: proto::Text::new("one").unwrap() });
+        assert!(seen(row(Some(&first), None), &[EntryId([8; 32]), ID]).forked);
+        assert!(!seen(row(Some(&first), None), &[EntryId([8; 32])]).forked);
+    }
 }

@@ -55,6 +55,10 @@ pub(crate) fn from_net(error: net::Error) -> Trouble {
         E::Refused(refusal) => return from_refusal(refusal),
         E::Join(join) => return from_join(*join),
         E::AlreadyMember => ("already_member", "This profile is in that group already."),
+        E::Left => (
+            "left",
+            "This profile left that group, and cannot come back to it. Join with a new profile, in another folder.",
+        ),
         E::Unreachable => (
             "unreachable",
             "Nobody could be reached. Someone in the group has to be there with Kith open: try again when they are.",
@@ -94,8 +98,17 @@ fn from_refusal(refusal: &Refusal) -> Trouble {
         Refusal::NotAMember => ("not_a_member", "This device is not in the group any more."),
         Refusal::ClockWentBack => (
             "busy",
-            "This device's clock was ahead. Inviting works again once the clock has caught up.",
+            "This device's clock was ahead. This works again once the clock has caught up.",
         ),
+        Refusal::ClockIsOff => (
+            "clock_off",
+            "This device's clock differs from those of the others by more than five minutes. Set it right, then try again.",
+        ),
+        Refusal::NotYet => (
+            "unreachable",
+            "This needs a connection to someone in the group first. Try again when one of them is there.",
+        ),
+        Refusal::NotToWelcome => ("bad_params", "This person cannot be counted in by you."),
         Refusal::NotYours => ("not_yours", "Only who made it may do that."),
         Refusal::NoSuchInvite => ("bad_params", "There is no such invitation in this group."),
         Refusal::InviteUsed => ("invite_used", "Someone came in with that invitation already."),

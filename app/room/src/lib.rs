@@ -5,9 +5,9 @@ mod said;
 
 pub use said::{Said, said};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proto::{Card, Dag, MemberId, Op, Reject, minutes_to_unix_ms};
+use proto::{Card, Dag, MemberId, Op, OpId, Reject, minutes_to_unix_ms};
 
 /// Someone in the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Person {
 }
 
 /// A group as one of its members sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Room {
     /// What it is called.
     pub name: String,
@@ -31,6 +31,8 @@ pub struct Room {
     pub agreement: String,
     /// Who is in it, in the order in which they came.
     pub people: Vec<Person>,
+    /// This device left it.
+    pub has_left: bool,
     names: BTreeMap<MemberId, String>,
 }
 
@@ -64,6 +66,7 @@ impl Room {
             reason: agreement.reason.to_string(),
             agreement: agreement.text.to_string(),
             people,
+            has_left: dag.left_at(&me.0).is_some(),
             names,
         })
     }
@@ -73,4 +76,16 @@ impl Room {
     pub fn name_of(&self, member: &MemberId) -> &str {
         self.names.get(member).map_or("", String::as_str)
     }
+}
+
+/// Who may read what names these op heads as its view, whether they are in the group now or not.
+///
+/// # Errors
+/// [`Reject`] when the ops make no group, or do not hold the view.
+pub fn readers(
+    ops: impl IntoIterator<Item = Op>,
+    view: &[OpId],
+) -> Result<BTreeSet<MemberId>, Reject> {
+    let standing = Dag::from_ops(ops)?.readers(view);
+    standing.map(|standing| standing.members.clone()).ok_or(Reject::Entry("an unknown view"))
 }

@@ -462,7 +462,9 @@ mod tests {
             sent_at_ms: u64::from(nth),
             reply_to: None,
             known: true,
+            edited: false,
             gone: false,
+            forked: false,
             waiting: false,
         }
     }

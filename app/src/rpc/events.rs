@@ -108,6 +108,10 @@ impl Server {
                 }
                 set("message", &[("message", methods::message(group, &message))]);
             }
+            Notice::Changed(id) => {
+                let message = self.client.message(group, id)?;
+                set("message_changed", &[("message", methods::message(group, &message))]);
+            }
             Notice::MemberJoined(member) => set(
                 "member_joined",
                 &[("group", this), ("member", id(member)), ("pseudonym", json!(name_of(member)?))],

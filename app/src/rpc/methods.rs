@@ -36,7 +36,7 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("profile.erase", "removes the whole home", false),
     ("group.create", "begins a group", true),
     ("group.list", "the groups this profile is in", true),
-    ("group.leave", "leaves a group", false),
+    ("group.leave", "leaves a group", true),
     ("invite.create", "makes a link that lets one person in", true),
     ("invite.revoke", "takes an invitation back", true),
     ("invite.look", "what an invitation shows before agreeing", true),
@@ -46,11 +46,11 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("member.verify", "remembers that the words were the same", false),
     ("message.send", "says something", true),
     ("message.list", "what was said, in order", true),
-    ("message.edit", "changes a message of one's own", false),
-    ("message.take_back", "takes a message of one's own back", false),
+    ("message.edit", "changes a message of one's own", true),
+    ("message.take_back", "takes a message of one's own back", true),
     ("message.acknowledge", "tells the writer, and nobody else, a word", false),
     ("message.search", "finds messages", false),
-    ("message.where", "on how many devices a message is known to be", false),
+    ("message.where", "on how many devices a message is known to be", true),
     ("file.send", "sends a file", false),
     ("file.save", "saves a file", false),
     ("pair.open", "the space of two members", false),
@@ -108,6 +108,7 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
         }
         "group.create" => create_group(server, params),
         "group.list" => list_groups(server, params),
+        "group.leave" => leave(server, params),
         "invite.create" => create_invite(server, params),
         "invite.revoke" => {
             let revoke: params::Revoke = params::read(params)?;
@@ -118,6 +119,19 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
         "member.list" => list_members(server, params),
         "message.send" => send(server, params),
         "message.list" => list_messages(server, params),
+        "message.edit" => {
+            let edit: params::Edit = params::read(params)?;
+            client.edit(&edit.space, &edit.id, &edit.text).map(|()| json!({}))
+        }
+        "message.take_back" => {
+            let of: params::Message = params::read(params)?;
+            client.take_back(&of.space, &of.id).map(|()| json!({}))
+        }
+        "message.where" => {
+            let of: params::Message = params::read(params)?;
+            let held = client.held(&of.space, &of.id)?;
+            Ok(json!({"held_by": held.by, "of": held.of}))
+        }
         "net.status" => status(server, params),
         "net.dial" => dial(server, params),
         _ => Err(not_yet()),
@@ -154,6 +168,14 @@ fn list_groups(server: &Server, params: Value) -> Result<Value, Trouble> {
         })
     };
     Ok(groups.iter().map(describe).collect())
+}
+
+fn leave(server: &Server, params: Value) -> Result<Value, Trouble> {
+    let leave: params::Leave = params::read(params)?;
+    if leave.ask_removal || leave.erase {
+        return Err(not_yet());
+    }
+    server.client.leave(leave.group).map(|()| json!({}))
 }
 
 fn create_invite(server: &Server, params: Value) -> Result<Value, Trouble> {
@@ -226,7 +248,7 @@ pub(super) fn message(space: &GroupId, view: &MessageView) -> Value {
         "pseudonym": view.pseudonym,
         "text": view.text,
         "sent_at": times::minute(view.sent_at_ms),
-        "edited": false,
+        "edited": view.edited,
         "state": if view.gone { "gone" } else { "here" },
     });
     if let Value::Object(fields) = fields {
@@ -277,7 +299,33 @@ fn dial(server: &Server, params: Value) -> Result<Value, Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use proto::MemberId;
+
     use super::*;
+
+    #[test]
+    fn a_message_says_whether_it_was_edited_and_whether_it_is_gone() {
+        let here = MessageView {
+            id: [1; 32],
+            author: MemberId([2; 32]),
+            pseudonym: "Wren".into(),
+            text: "hello".into(),
+            sent_at_ms: 0,
+            reply_to: None,
+            known: true,
+            edited: true,
+            gone: false,
+            forked: false,
+            waiting: false,
+        };
+        let gone = MessageView { text: String::new(), edited: false, gone: true, ..here.clone() };
+        let shape = |view| {
+            let shape = message(&GroupId([3; 32]), &view);
+            ["text", "edited", "state"].map(|name| shape[name].clone())
+        };
+        assert_eq!(shape(here), [json!("hello"), json!(true), json!("here")]);
+        assert_eq!(shape(gone), [json!(""), json!(false), json!("gone")]);
+    }
 
     #[test]
     fn every_method_is_named_once_and_has_help() {

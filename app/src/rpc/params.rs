@@ -98,6 +98,17 @@ pub(super) struct Group {
     pub(super) group: GroupId,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Leave {
+    #[serde(deserialize_with = "group")]
+    pub(super) group: GroupId,
+    #[serde(default)]
+    pub(super) ask_removal: bool,
+    #[serde(default)]
+    pub(super) erase: bool,
+}
+
 /// What is said; what later versions add to it is known by name and answered `not_yet`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +136,25 @@ pub(super) struct ListMessages {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Edit {
+    #[serde(deserialize_with = "group")]
+    pub(super) space: GroupId,
+    #[serde(deserialize_with = "message")]
+    pub(super) id: MessageId,
+    pub(super) text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Message {
+    #[serde(deserialize_with = "group")]
+    pub(super) space: GroupId,
+    #[serde(deserialize_with = "message")]
+    pub(super) id: MessageId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Dial {
     pub(super) address: String,
     #[serde(default, deserialize_with = "some_group")]
@@ -143,8 +173,12 @@ fn some_group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Group
     group(deserializer).map(Some)
 }
 
+fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageId, D::Error> {
+    group(deserializer).map(|id| id.0)
+}
+
 fn some_message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MessageId>, D::Error> {
-    group(deserializer).map(|id| Some(id.0))
+    message(deserializer).map(Some)
 }
 
 const fn week() -> u64 {
