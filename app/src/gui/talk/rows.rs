@@ -29,11 +29,17 @@ const PAUSE_MS: u64 = 15 * 60 * 1000;
 /// What stands where a kind of message is not known.
 const UNKNOWN: &str = "This needs a newer Kith";
 
-/// What stands where words have ended, or were taken back.
-const GONE: &str = "These words are no longer here";
+/// What stands where words were taken back.
+const GONE: &str = "These words were taken back";
 
 /// What stands below a message that nobody has yet.
 const WAITING: &str = "Will be sent when someone can be reached";
+
+/// What stands below a message whose words were others before.
+const EDITED: &str = "edited";
+
+/// What stands below messages that cannot both be next: a copied profile, or something worse.
+const FORKED: &str = "this device said two things at once";
 
 /// A row, whatever else is loaded around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,6 +148,12 @@ pub(super) fn words_of(message: &MessageView) -> (&str, bool) {
     }
 }
 
+/// What is to be said below a message, a line each.
+fn notes_of(message: &MessageView) -> Vec<&'static str> {
+    let notes = [(message.edited, EDITED), (message.forked, FORKED), (message.waiting, WAITING)];
+    notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, says)| says).collect()
+}
+
 /// Lays a row out. The same words at the same width come from a cache of the typesetter's.
 pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32) -> Laid {
     let palette = Palette::of(ui.ctx());
@@ -175,11 +187,42 @@ pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32
     let ink = if said { palette.text } else { palette.muted };
     let form = format(theme::SIZE_BODY, palette.body_weight(), ink);
     let text = wrapped(ui, says, format_lines(form, theme::LINE_BODY), room);
-    let note = message.waiting.then(|| {
+    let notes = notes_of(message);
+    let note = (!notes.is_empty()).then(|| {
         let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
-        wrapped(ui, WAITING, format_lines(form, 18.0), room)
+        wrapped(ui, &notes.join("\n"), format_lines(form, 18.0), room)
     });
     let above = if head { HEAD } else { 2.0 };
     let below = note.as_ref().map_or(0.0, |note| note.size().y + 1.0);
     Laid { height: (above + text.size().y + below + 4.0).round(), text, note }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::MemberId;
+
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_message_is_said_below_it_or_in_its_place() {
+        let plain = MessageView {
+            id: [1; 32],
+            author: MemberId([2; 32]),
+            pseudonym: "Wren".to_owned(),
+            text: "hello".to_owned(),
+            sent_at_ms: 0,
+            reply_to: None,
+            known: true,
+            edited: false,
+            gone: false,
+            forked: false,
+            waiting: false,
+        };
+        assert_eq!((words_of(&plain), notes_of(&plain).len()), (("hello", true), 0));
+        let marked = MessageView { edited: true, forked: true, ..plain.clone() };
+        assert_eq!(words_of(&marked), ("hello", true));
+        assert_eq!(notes_of(&marked), [EDITED, FORKED]);
+        let gone = MessageView { text: String::new(), gone: true, ..plain };
+        assert_eq!(words_of(&gone), (GONE, false));
+    }
 }
