@@ -7,7 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use tests::{COUNTED_MS, World};
+use tests::World;
 
 /// Words that are said in each group, by different people.
 const WORDS: usize = 20;
@@ -27,7 +27,6 @@ fn main() {
 fn figures(members: usize) {
     let mut world = World::crowd(members, 1);
     let links = (0..members).map(|who| world.links(who)).sum::<usize>() as f64 / members as f64;
-    let (idle_bytes, idle_frames) = world.idle();
     // The first words show where copies come twice.
     for nth in 0..WORDS {
         world.measure(nth * 7 % members, &format!("warm {nth}"));
@@ -40,14 +39,13 @@ fn figures(members: usize) {
     let mut last: Vec<_> = travels.iter().map(|travel| travel.last_ms).collect();
     last.sort_unstable();
     let hops = travels.iter().map(|travel| travel.hops_max).max().unwrap_or(0);
-    let seconds = (WORDS as u64 * COUNTED_MS) as f64 / 1000.0;
     println!(
         "| {members} | {links:.1} | {:.2} % | {hops}, {:.2} | {} | {:.2} | {:.0} | {:.1} |",
         100.0 * reached / (WORDS * (members - 1)) as f64,
         sum(|travel| travel.hops_mean) / WORDS as f64,
         last.get(last.len() / 2).copied().unwrap_or_default(),
         sum(|travel| travel.duplicates as f64) / reached,
-        (sum(|travel| travel.bytes as f64) - idle_bytes * seconds) / reached,
-        (sum(|travel| travel.frames as f64) - idle_frames * seconds) / reached,
+        sum(|travel| travel.bytes as f64) / reached,
+        sum(|travel| travel.writes as f64) / reached,
     );
 }

@@ -8,7 +8,10 @@ use crate::World;
 use crate::forge::Forge;
 
 /// For how long bytes are counted after something was said.
-pub const COUNTED_MS: u64 = 3_000;
+const COUNTED_MS: u64 = 3_000;
+
+/// A keep-alive: the smallest frame, its tag and its length.
+const PING_BYTES: u64 = 256 + 16 + 2;
 
 /// How far entries have come.
 #[derive(Debug, Default)]
@@ -18,7 +21,7 @@ pub(crate) struct Travels {
     /// Who sent what is being handled now.
     from: Option<usize>,
     bytes: u64,
-    frames: u64,
+    writes: u64,
 }
 
 /// What one word cost, and how it fared.
@@ -32,10 +35,10 @@ pub struct Travel {
     pub hops_mean: f64,
     /// When the last one had it, in milliseconds after it was said.
     pub last_ms: u64,
-    /// Bytes sent by anyone in the first three seconds, and in how many writes.
+    /// Bytes sent by anyone in the first three seconds, and in how many writes, without keep-alives.
     pub bytes: u64,
     /// See `bytes`.
-    pub frames: u64,
+    pub writes: u64,
     /// Copies that came to someone who held it.
     pub duplicates: u64,
 }
@@ -62,30 +65,16 @@ impl World {
         world
     }
 
-    /// Bytes and pieces that are sent in a second while nobody says anything: keep-alives.
-    pub fn idle(&mut self) -> (f64, f64) {
-        const SECS: u32 = 60;
-        self.travels = Some(Travels::default());
-        self.wait(u64::from(SECS) * 1000);
-        let travels = self.travels.take().unwrap_or_default();
-        let a_second = |count: u64| count as f64 / f64::from(SECS);
-        (a_second(travels.bytes), a_second(travels.frames))
-    }
-
     /// Someone says something; bytes are counted for three seconds, what arrives for half a minute.
     pub fn measure(&mut self, who: usize, text: &str) -> Travel {
-        let duplicates = |world: &Self| {
-            (0..world.people.len())
-                .filter_map(|who| world.tally(who))
-                .map(|tally| tally.duplicates)
-                .sum::<u64>()
-        };
-        let (began, before) = (self.now_ms, duplicates(self));
+        let (began, before) = (self.now_ms, self.tallies(|tally| tally.duplicates));
+        let pings = self.tallies(|tally| tally.pings);
         self.travels = Some(Travels::default());
         self.say(who, text);
         self.wait(COUNTED_MS);
-        let counted =
-            self.travels.as_ref().map_or((0, 0), |travels| (travels.bytes, travels.frames));
+        let pings = self.tallies(|tally| tally.pings) - pings;
+        let travels = self.travels.as_ref();
+        let (bytes, writes) = travels.map_or((0, 0), |travels| (travels.bytes, travels.writes));
         self.wait(30_000 - COUNTED_MS);
         let travels = self.travels.take().unwrap_or_default();
         let id = self.find(who, text).expect("it was said");
@@ -97,10 +86,14 @@ impl World {
             hops_mean: f64::from(reached.values().map(|(hops, _)| *hops).sum::<u32>())
                 / f64::from(u32::try_from(others.max(1)).unwrap()),
             last_ms: reached.values().map(|(_, at)| *at).max().unwrap_or(began) - began,
-            bytes: counted.0,
-            frames: counted.1,
-            duplicates: duplicates(self) - before,
+            bytes: bytes - pings * PING_BYTES,
+            writes: writes - pings,
+            duplicates: self.tallies(|tally| tally.duplicates) - before,
         }
+    }
+
+    fn tallies(&self, of: fn(proto::Tally) -> u64) -> u64 {
+        (0..self.people.len()).filter_map(|who| self.tally(who)).map(of).sum()
     }
 
     /// Who sends what is handled next.
@@ -126,7 +119,7 @@ impl World {
     pub(crate) fn note_sent(&mut self, bytes: usize) {
         if let Some(travels) = &mut self.travels {
             travels.bytes += bytes as u64;
-            travels.frames += 1;
+            travels.writes += 1;
         }
     }
 }

@@ -38,7 +38,7 @@ use proto::{
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-pub use crowd::{COUNTED_MS, Travel};
+pub use crowd::Travel;
 use memory::Memory;
 use network::{Arrival, Network};
 

@@ -55,6 +55,8 @@ pub struct Tally {
     pub outbox: usize,
     /// Entries that came and were held already.
     pub duplicates: u64,
+    /// Keep-alives sent.
+    pub pings: u64,
 }
 
 /// A stream, as far as it has come.
@@ -122,6 +124,8 @@ pub struct Engine<R> {
     rejects: u64,
     /// Entries that came and were held already.
     pub(crate) duplicates: u64,
+    /// Keep-alives sent.
+    pub(crate) pings: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -181,6 +185,7 @@ impl<R: CryptoRng> Engine<R> {
             told: BTreeSet::new(),
             rejects: 0,
             duplicates: 0,
+            pings: 0,
             outputs: VecDeque::new(),
         };
         rest.into_iter().for_each(|change| engine.restore(change));
@@ -277,6 +282,7 @@ impl<R: CryptoRng> Engine<R> {
             channels: self.channels.len(),
             outbox: self.outbox.len(),
             duplicates: self.duplicates,
+            pings: self.pings,
         }
     }
 

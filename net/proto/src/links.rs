@@ -332,6 +332,8 @@ impl<R: CryptoRng> Engine<R> {
     fn ping(&mut self, now: Now, link: LinkId) {
         let Some(up) = self.up(link) else { return };
         up.pinged = now.instant;
+        self.pings = self.pings.saturating_add(1);
+        let Some(up) = self.up(link) else { return };
         let (member, is_linked) = (up.member, up.linked);
         let digest = if is_linked { self.short_digest_for(&member) } else { 0 };
         self.send(link, &LinkMsg::Ping(digest));
