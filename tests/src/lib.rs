@@ -22,6 +22,7 @@
 
 mod crowd;
 pub mod forge;
+pub mod lies;
 mod looking;
 mod memory;
 mod network;
@@ -398,15 +399,20 @@ impl World {
         }
     }
 
-    /// What someone on the way does to a piece: it comes once more later, or a bit of it is turned.
+    /// What someone on the way does to a piece: it comes once more later, only later, or a bit of it is
+    /// turned.
     fn mangle(&mut self, link: LinkId, mut bytes: Vec<u8>) -> Vec<u8> {
         if self.rng.next_u64() % 100 < self.mangle_percent {
             self.mangled += 1;
-            if self.rng.next_u64().is_multiple_of(2) {
+            let how = self.rng.next_u64() % 3;
+            if how < 2 {
                 let delay = self.delay();
                 self.network.send_at(self.now_ms + delay, link, bytes.clone());
-            } else if let Some(byte) = bytes.first_mut() {
-                *byte ^= 1 << (self.rng.next_u64() % 8);
+            }
+            match how {
+                0 => {}
+                1 => bytes.clear(),
+                _ => bytes.iter_mut().take(1).for_each(|byte| *byte ^= 0x10),
             }
         }
         bytes

@@ -130,6 +130,14 @@ impl Memory {
         edited.or(first)
     }
 
+    /// What is held of an author's chain.
+    pub(crate) fn held_of(&self, author: &MemberId) -> Vec<(u32, u32)> {
+        match self.rest.get(&(0, author.0)) {
+            Some(Change::Chain(chain)) => chain.held.clone(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     /// The payloads of all that is signed or written.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
         let signed = self.entries.values().filter_map(|entry| entry.entry.body.as_ref());

@@ -4,7 +4,7 @@
 
 mod holds;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,6 +12,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::World;
+use crate::lies::{LIES, Lie};
 
 /// Something that someone does, or that happens to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub enum Step {
     Clock(usize, u64),
     /// Someone's device runs twice from now on: a backup was restored beside it.
     Copy(usize),
+    /// Someone's device signs what is not true.
+    Lie(usize, Lie),
 }
 
 /// An evening.
@@ -80,6 +83,8 @@ pub(crate) struct Promised {
     pub(crate) messages: Vec<Promise>,
     /// Devices that run twice: the person, and the copy.
     pub(crate) copies: BTreeMap<usize, usize>,
+    /// Members who lied: what they said is theirs to mind.
+    pub(crate) liars: BTreeSet<usize>,
 }
 
 /// A message that was acknowledged.
@@ -126,6 +131,7 @@ impl Scenario {
                 20 if below(3) == 0 => Step::Mangle(below(3) as u64),
                 21 if below(2) == 0 => Step::Clock(who, below(9) as u64),
                 21 if below(3) == 0 => Step::Copy(who),
+                22 if below(3) == 0 => Step::Lie(who, LIES[below(LIES.len())]),
                 _ => Step::Wait(50 + below(4000) as u64),
             });
         }
@@ -220,8 +226,18 @@ impl Scenario {
                 }
             }
             Step::Clock(who, minutes) => world.set_clock_ahead(who, minutes * 60_000),
+            Step::Lie(who, lie) => {
+                // A liar is one from then on, and no device of theirs runs twice.
+                if world.is_member(who) && !promised.copies.contains_key(&who) {
+                    promised.liars.insert(who);
+                    world.lie(who, lie);
+                }
+            }
             Step::Copy(who) => {
-                if world.is_awake(who) && !promised.copies.contains_key(&who) {
+                if world.is_awake(who)
+                    && !promised.liars.contains(&who)
+                    && !promised.copies.contains_key(&who)
+                {
                     let copy = world.copy_of(who);
                     promised.copies.insert(who, copy);
                 }

@@ -25,7 +25,9 @@ pub(super) fn check(world: &World, people: usize, promised: &Promised) -> Result
         .filter(|who| standing.members.contains(&world.id_of(*who)))
         .collect();
     same_ops_same_members(world, &members, &standing)?;
-    let headers = entries_of(world, &everyone)?;
+    // Of a liar's chain nothing is promised, but that it harms nobody else.
+    let liars: BTreeSet<_> = promised.liars.iter().map(|who| world.id_of(*who)).collect();
+    let headers = entries_of(world, &everyone, &liars)?;
     let readers: BTreeMap<_, _> = headers
         .iter()
         .map(|(id, header)| (*id, reference.standing(&reference.closure(&header.ops)).members))
@@ -34,7 +36,7 @@ pub(super) fn check(world: &World, people: usize, promised: &Promised) -> Result
     one_text_and_one_number(world, (&everyone, promised), &headers)?;
     views_never_shrink(&reference, &headers)?;
     what_was_promised(world, &members, promised)?;
-    bounded_and_nobody_did_wrong(world, &everyone)
+    bounded_and_nobody_did_wrong(world, (&everyone, promised))
 }
 
 /// I1, I2, I13: everyone holds the same ops, and finds the members and voters that are defined.
@@ -54,13 +56,18 @@ fn same_ops_same_members(
     Ok(())
 }
 
-/// The headers of all entries that anyone holds. I6: what is held is valid.
-fn entries_of(world: &World, everyone: &[usize]) -> Result<BTreeMap<EntryId, EntryHeader>, String> {
+/// The headers of all entries of honest authors that anyone holds. I6: what is held is valid.
+fn entries_of(
+    world: &World,
+    everyone: &[usize],
+    liars: &BTreeSet<MemberId>,
+) -> Result<BTreeMap<EntryId, EntryHeader>, String> {
     let mut headers = BTreeMap::new();
     for who in everyone {
         let memory = &world.people[*who].memory;
         let group = memory.me.as_ref().expect("a member").group;
-        for accepted in memory.entries.values() {
+        let honest = memory.entries.values().filter(|entry| !liars.contains(&entry.author));
+        for accepted in honest {
             let header = accepted
                 .entry
                 .parse(&group)
@@ -138,7 +145,8 @@ fn views_never_shrink(
 
 /// What was acknowledged is there, once, and says what it should; what was rewritten is nowhere.
 fn what_was_promised(world: &World, members: &[usize], promised: &Promised) -> Result<(), String> {
-    for promise in &promised.messages {
+    let of_honest = |promise: &&super::Promise| !promised.liars.contains(&promise.author);
+    for promise in promised.messages.iter().filter(of_honest) {
         // What a copy said and nobody heard is with the copy.
         if promised.copies.contains_key(&promise.author) && members.len() < 2 {
             continue;
@@ -172,16 +180,18 @@ fn what_was_promised(world: &World, members: &[usize], promised: &Promised) -> R
         }
     }
     // Who holds a message, shows the same of it.
+    let liars: BTreeSet<_> = promised.liars.iter().map(|who| world.id_of(*who)).collect();
     let mut words: BTreeMap<EntryId, Option<String>> = BTreeMap::new();
     for who in members {
         let memory = &world.people[*who].memory;
-        for accepted in memory.entries.values().filter(|entry| entry.is_shown) {
+        let is_honest = |entry: &&proto::Accepted| entry.is_shown && !liars.contains(&entry.author);
+        for accepted in memory.entries.values().filter(is_honest) {
             let here = memory.words(accepted);
             if *words.entry(accepted.id).or_insert_with(|| here.clone()) != here {
                 return Err(format!("person {who} sees other words than the others: {here:?}"));
             }
         }
-        if world.marked(*who) != said_twice(world, *who) {
+        if liars.is_empty() && world.marked(*who) != said_twice(world, *who) {
             return Err(format!("person {who} sees marks that are not right"));
         }
     }
@@ -199,7 +209,10 @@ fn said_twice(world: &World, who: usize) -> Vec<String> {
 }
 
 /// I11, and I4 once more: nothing grows, and no honest stream brought anything that was refused.
-fn bounded_and_nobody_did_wrong(world: &World, everyone: &[usize]) -> Result<(), String> {
+fn bounded_and_nobody_did_wrong(
+    world: &World,
+    (everyone, promised): (&[usize], &Promised),
+) -> Result<(), String> {
     for who in everyone {
         let Some(tally) = world.tally(*who) else { continue };
         // Of one who left, what was not signed stays so.
@@ -208,7 +221,8 @@ fn bounded_and_nobody_did_wrong(world: &World, everyone: &[usize]) -> Result<(),
             return Err(format!("person {who} still waits for something: {tally:?}"));
         }
     }
-    if world.mangled == 0 && world.rejects() != 0 {
+    let is_honest = world.mangled == 0 && promised.liars.is_empty();
+    if is_honest && world.rejects() != 0 {
         return Err(format!("{} streams were closed for what came over them", world.rejects()));
     }
     Ok(())
