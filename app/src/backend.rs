@@ -69,6 +69,15 @@ pub(crate) struct MemberView {
     pub linked: bool,
 }
 
+/// Someone who came or left before a message was written, for all but its author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unheard {
+    /// The name they bear or bore; may be empty.
+    pub pseudonym: String,
+    /// They left; else they came.
+    pub left: bool,
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MessageView {
@@ -92,6 +101,8 @@ pub(crate) struct MessageView {
     pub gone: bool,
     /// Its author's device said something else under the same number.
     pub forked: bool,
+    /// Whose coming or going its author had not heard of when they wrote it.
+    pub unheard: Vec<Unheard>,
     /// Written here and not yet signed: it waits for a first connection.
     pub waiting: bool,
 }

@@ -19,7 +19,7 @@ use store::{Home, Noted, Reader, Row};
 
 use crate::backend::{
     Backend, GroupView, Invitation as Made, Look, MemberView, MessageId, MessageView, NewGroup,
-    Page, Profile, Trouble,
+    Page, Profile, Trouble, Unheard,
 };
 use crate::trouble::{from_net, from_store};
 
@@ -198,7 +198,7 @@ impl Open {
     /// The entries beside which their author's device said something else.
     fn forked(&self, group: &GroupId) -> Result<BTreeSet<EntryId>, Trouble> {
         let forks = self.reader().forks(group).map_err(from_store)?;
-        let several = forks.iter().filter(|fork| fork.branches.len() > 1);
+        let several = forks.iter().filter(|fork| fork.is_marked());
         Ok(several.flat_map(|fork| &fork.branches).map(|branch| branch.id).collect())
     }
 
@@ -383,7 +383,12 @@ fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>) -> MessageView {
         Said::Text { text, reply_to, is_edited } => (text, reply_to.map(|id| id.0), is_edited),
         Said::Unknown | Said::Gone => (String::new(), None, false),
     };
+    let unheard = room.unheard(&row.view, row.wall).into_iter().map(|unheard| match unheard {
+        proto::Unheard::Came(member) => (room.name_of(&member).to_owned(), false),
+        proto::Unheard::Left(member) => (room.name_of(&member).to_owned(), true),
+    });
     MessageView {
+        unheard: unheard.map(|(pseudonym, left)| Unheard { pseudonym, left }).collect(),
         id: row.id,
         author: row.author,
         pseudonym: room.name_of(&row.author).to_owned(),
@@ -420,6 +425,7 @@ mod tests {
     fn row(payload: Option<&Body>, edit: Option<&Body>) -> Row {
         let encoded = |body: &Body| body.encode().unwrap();
         Row {
+            view: Vec::new(),
             id: ID.0,
             local: None,
             author: MemberId([1; 32]),

@@ -6,8 +6,9 @@ mod said;
 pub use said::{Said, said};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use proto::{Card, Dag, MemberId, Op, OpId, Reject, minutes_to_unix_ms};
+use proto::{Card, Dag, MemberId, Op, OpId, Reject, Unheard, minutes_to_unix_ms};
 
 /// Someone in the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Person {
 }
 
 /// A group as one of its members sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Room {
     /// What it is called.
     pub name: String,
@@ -34,6 +35,7 @@ pub struct Room {
     /// This device left it.
     pub has_left: bool,
     names: BTreeMap<MemberId, String>,
+    dag: Option<Arc<Dag>>,
 }
 
 impl Room {
@@ -68,7 +70,17 @@ impl Room {
             people,
             has_left: dag.left_at(&me.0).is_some(),
             names,
+            dag: Some(Arc::new(dag)),
         })
+    }
+
+    /// Whose coming or going the author of a message had not heard of, though it was earlier: by the view
+    /// the message names and when it says it was written, in milliseconds since 1970. Nobody's, while it
+    /// is not signed.
+    #[must_use]
+    pub fn unheard(&self, view: &[OpId], wall_ms: u64) -> Vec<Unheard> {
+        let dag = self.dag.as_ref().filter(|_| !view.is_empty());
+        dag.map(|dag| dag.unheard(view, wall_ms)).unwrap_or_default()
     }
 
     /// The name someone bears, also if they are here no more; empty until it has arrived.

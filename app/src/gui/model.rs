@@ -465,6 +465,7 @@ mod tests {
             edited: false,
             gone: false,
             forked: false,
+            unheard: Vec::new(),
             waiting: false,
         }
     }

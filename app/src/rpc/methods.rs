@@ -316,6 +316,7 @@ mod tests {
             edited: true,
             gone: false,
             forked: false,
+            unheard: Vec::new(),
             waiting: false,
         };
         let gone = MessageView { text: String::new(), edited: false, gone: true, ..here.clone() };

@@ -1,7 +1,7 @@
 //! What people said, as it is shown.
 
 use proto::message::Body;
-use proto::{Entry, EntryId, GroupId, LocalId, MemberId, Written};
+use proto::{Entry, EntryHeader, EntryId, GroupId, LocalId, MemberId, OpId, Written};
 
 use super::Reader;
 use crate::engine::Dir;
@@ -28,6 +28,8 @@ pub struct Row {
     pub edit: Option<Vec<u8>>,
     /// Whether it is an entry yet.
     pub signed: bool,
+    /// The view it names; empty while it is not signed.
+    pub view: Vec<OpId>,
 }
 
 /// A part of a timeline.
@@ -107,7 +109,10 @@ impl Reader {
     }
 
     fn row_of_entry(&self, group: &GroupKeys, filed: Filed<Entry>) -> Result<Row, Error> {
+        let header = proto::decode::<EntryHeader>(&filed.entry.header, filed.entry.header.len());
+        let header = header.map_err(|_malformed| Error::damaged("an entry's header"))?;
         Ok(Row {
+            view: header.ops.into_vec(),
             edit: self.edit_of(group, &filed)?,
             id: filed.id.0,
             local: filed.local,
@@ -195,5 +200,6 @@ fn row_of_written(written: Written, group: &GroupKeys) -> Row {
         payload: Some(written.payload.into_vec()),
         edit: None,
         signed: false,
+        view: Vec::new(),
     }
 }

@@ -149,9 +149,17 @@ pub(super) fn words_of(message: &MessageView) -> (&str, bool) {
 }
 
 /// What is to be said below a message, a line each.
-fn notes_of(message: &MessageView) -> Vec<&'static str> {
+fn notes_of(message: &MessageView) -> Vec<String> {
     let notes = [(message.edited, EDITED), (message.forked, FORKED), (message.waiting, WAITING)];
-    notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, says)| says).collect()
+    let notes = notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, says)| says.to_owned());
+    let unheard = message.unheard.iter().map(|unheard| {
+        let name = match unheard.pseudonym.trim() {
+            "" => "someone whose name has not arrived",
+            name => name,
+        };
+        format!("written before {name} {}", if unheard.left { "left" } else { "came" })
+    });
+    notes.chain(unheard).collect()
 }
 
 /// Lays a row out. The same words at the same width come from a cache of the typesetter's.
@@ -202,6 +210,7 @@ mod tests {
     use proto::MemberId;
 
     use super::*;
+    use crate::backend::Unheard;
 
     #[test]
     fn what_became_of_a_message_is_said_below_it_or_in_its_place() {
@@ -216,12 +225,18 @@ mod tests {
             edited: false,
             gone: false,
             forked: false,
+            unheard: Vec::new(),
             waiting: false,
         };
         assert_eq!((words_of(&plain), notes_of(&plain).len()), (("hello", true), 0));
         let marked = MessageView { edited: true, forked: true, ..plain.clone() };
         assert_eq!(words_of(&marked), ("hello", true));
         assert_eq!(notes_of(&marked), [EDITED, FORKED]);
+        let unheard = |pseudonym: &str, left| Unheard { pseudonym: pseudonym.to_owned(), left };
+        let unheard = vec![unheard("Alder", true), unheard("", false)];
+        let late = MessageView { unheard, ..plain.clone() };
+        let came = "written before someone whose name has not arrived came";
+        assert_eq!(notes_of(&late), ["written before Alder left", came]);
         let gone = MessageView { text: String::new(), gone: true, ..plain };
         assert_eq!(words_of(&gone), (GONE, false));
     }
