@@ -1,6 +1,22 @@
 //! Random evenings, and what must hold at the end of each.
 
-use tests::scenario::Scenario;
+use tests::scenario::{Scenario, Step};
+
+/// Found by the evenings, once in tens of thousands: an op that came between two Hellos was sent, and
+/// nobody looked again whether that made the link complete.
+#[test]
+fn words_written_alone_are_sent_also_when_someone_left_while_another_came() {
+    let steps = vec![
+        Step::Join { who: 1, by: 0 },
+        Step::Leave(0),
+        Step::Break(4),
+        Step::Say(1, 6),
+        Step::Join { who: 2, by: 1 },
+        Step::Sleep(1),
+    ];
+    let evening = Scenario { people: 3, seed: 16_113, steps };
+    assert_eq!(evening.check(), Ok(()));
+}
 
 /// How many, in all: `SEEDS=10000 cargo nextest run -p tests evenings`.
 fn seeds() -> u64 {

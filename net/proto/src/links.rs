@@ -227,6 +227,7 @@ impl<R: CryptoRng> Engine<R> {
         self.on_heads(now, link, &hello.heads);
         if self.up(link).is_some_and(|up| up.hello_is_stale) {
             self.push_ops(link);
+            self.check_linked(now, link);
         }
         Ok(())
     }

@@ -220,6 +220,7 @@ impl<R: CryptoRng> Engine<R> {
         for link in self.greeted() {
             if self.up(link).is_some_and(|up| up.lacking.is_empty()) {
                 self.push_ops(link);
+                self.check_linked(now, link);
             }
         }
         for channel in self.channels.values_mut() {
