@@ -62,6 +62,8 @@ struct Person {
     candidate: Option<Candidate>,
     outcome: Option<Result<GroupId, JoinError>>,
     name: String,
+    /// When their engine wants to be told that time has passed.
+    due: Option<u64>,
     /// It is another's device once more: it admits nobody, for two of one kind would fork their ops.
     is_copy: bool,
     /// How far their clock is ahead of everyone else's.
@@ -81,6 +83,7 @@ impl Person {
             candidate: None,
             outcome: None,
             name: format!("person {at}"),
+            due: None,
             is_copy: false,
             ahead_ms: 0,
             crash: None,
@@ -258,6 +261,7 @@ impl World {
     pub fn sleep(&mut self, who: usize) {
         self.rejects_before += self.tally(who).map_or(0, |tally| tally.rejects);
         self.people[who].engine = None;
+        self.people[who].due = None;
         if let Some((_, newcomer)) = self.people[who].joining.take() {
             self.people[who].candidate = Some(newcomer.into_candidate());
         }
@@ -360,7 +364,7 @@ impl World {
             .people
             .iter()
             .enumerate()
-            .filter_map(|(who, person)| Some((person.engine.as_ref()?.poll_timeout()?.0, who)))
+            .filter_map(|(who, person)| Some((person.due?, who)))
             .min();
         let arrival = self.network.next_at();
         match (timeout, arrival) {
@@ -476,6 +480,12 @@ impl World {
 
     /// Hands something to someone's engine and carries out what it wants, in order.
     fn input(&mut self, who: usize, input: Input) {
+        self.carry_out(who, input);
+        let engine = self.people[who].engine.as_ref();
+        self.people[who].due = engine.and_then(Engine::poll_timeout).map(|due| due.0);
+    }
+
+    fn carry_out(&mut self, who: usize, input: Input) {
         let now = self.time_of(who);
         let Some(engine) = &mut self.people[who].engine else { return };
         engine.handle(now, input);
