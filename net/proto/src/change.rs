@@ -165,7 +165,7 @@ pub struct Arrival {
     pub is_objected: bool,
 }
 
-/// A message written while nobody was linked.
+/// A message written before the first catch-up of a run had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// What it is known by until it is signed, and afterwards too.
@@ -211,7 +211,7 @@ pub enum Path {
 pub enum Notice {
     /// An entry came, or was written and signed in one go.
     Entry(EntryId),
-    /// A message was written while nobody was linked.
+    /// A message was written before the first catch-up of a run had ended.
     Written(LocalId),
     /// Someone became a member.
     MemberJoined(MemberId),

@@ -1,5 +1,5 @@
-//! The main path: one group's member on one device. Dispatch only; read downhill from
-//! [`Engine::handle`].
+//! The main path: one group's member on one device. What happened is handed on from [`Engine::handle`], and
+//! what is due from `on_tick`; here is what all parts share.
 //!
 //! ```text
 //! Input -> handle -> outputs, in order -> poll_output -> Persist | Load | Transmit | Close | Event
@@ -85,8 +85,9 @@ pub struct Engine<R> {
     pub(crate) outbox: VecDeque<Written>,
     pub(crate) reachable: Vec<Addr>,
     pub(crate) own_card: Option<Card>,
-    /// What members hold of ours was taken in during this run, so our chain can go on.
-    pub(crate) is_current: bool,
+    /// Our own chain is known to be whole, so that it can go on: the first catch-up of this run has ended
+    /// (`on_settled`), or we are the only member. Never cleared.
+    pub(crate) may_sign: bool,
     pub(crate) parking: Parking,
     pub(crate) budgets: Budgets,
     pub(crate) mesh: Mesh,
@@ -106,13 +107,13 @@ pub struct Engine<R> {
     pub(crate) progress: BTreeMap<MemberId, Instant>,
     /// Links over which gaps are being filled: when that ends, the others may lack what filled them.
     pub(crate) filling: BTreeSet<LinkId>,
-    /// It has ended.
+    /// A gap was filled: our frontier is to be said to all.
     pub(crate) must_tell: bool,
     pub(crate) merge_due: Option<Instant>,
     pub(crate) fetch_due: Option<Instant>,
     pub(crate) acks_due: Option<Instant>,
     pub(crate) held_due: Option<Instant>,
-    compare_due: Option<Instant>,
+    minute_due: Option<Instant>,
     /// Joins begun in the second that started then.
     pub(crate) joins: (Instant, u32),
     pub(crate) readings: Readings,
@@ -160,7 +161,7 @@ impl<R: CryptoRng> Engine<R> {
             outbox: VecDeque::new(),
             reachable: Vec::new(),
             own_card: None,
-            is_current: false,
+            may_sign: false,
             parking: Parking::default(),
             budgets: Budgets::default(),
             mesh: Mesh::default(),
@@ -178,7 +179,7 @@ impl<R: CryptoRng> Engine<R> {
             fetch_due: None,
             acks_due: None,
             held_due: None,
-            compare_due: None,
+            minute_due: None,
             joins: (Instant(0), 0),
             readings: Readings::default(),
             is_out: false,
@@ -226,7 +227,7 @@ impl<R: CryptoRng> Engine<R> {
             Input::Tick => self.on_tick(now),
         }
         self.is_out = !self.dag.members().contains(&self.me.id) && !self.is_leaving(now);
-        self.compare_due.get_or_insert_with(|| compare_at(now, &mut self.rng));
+        self.minute_due.get_or_insert_with(|| in_a_minute(now, &mut self.rng));
         // What was asked for on a link that is gone, or that is slow, is asked for elsewhere.
         if core::mem::take(&mut self.must_fetch) {
             for link in self.greeted() {
@@ -253,7 +254,7 @@ impl<R: CryptoRng> Engine<R> {
             self.fetch_due,
             self.acks_due,
             self.held_due,
-            self.compare_due,
+            self.minute_due,
         ];
         channels.chain(own.into_iter().flatten()).min()
     }
@@ -407,13 +408,13 @@ impl<R: CryptoRng> Engine<R> {
         if is_due(self.held_due) {
             self.save_evidence();
         }
-        if is_due(self.compare_due) {
-            self.compare_due = None;
+        if is_due(self.minute_due) {
+            self.minute_due = None;
             self.compare_frontiers();
             self.renew_mesh();
             self.welcome_those_due(now);
         }
-        if self.is_current {
+        if self.may_sign {
             self.sign_outbox(now);
         }
     }
@@ -506,7 +507,7 @@ impl<R: CryptoRng> Engine<R> {
             self.close(link);
         }
         if members.len() == 1 {
-            self.is_current = true;
+            self.may_sign = true;
         }
         self.refresh_mesh();
     }
@@ -527,7 +528,7 @@ impl<R: CryptoRng> Engine<R> {
 }
 
 /// When to compare frontiers the next time: a minute from now, give or take twenty seconds.
-fn compare_at(now: Now, rng: &mut impl CryptoRng) -> Instant {
+fn in_a_minute(now: Now, rng: &mut impl CryptoRng) -> Instant {
     let jitter = rng.next_u64().checked_rem(2 * COMPARE_JITTER_MS).unwrap_or(0);
     now.instant.after_ms(COMPARE_MS.saturating_sub(COMPARE_JITTER_MS).saturating_add(jitter))
 }

@@ -83,7 +83,7 @@ pub enum Refusal {
     /// Someone came in with it already.
     #[error("someone came in with that invitation already")]
     InviteUsed,
-    /// The message that is replied to is not known here.
+    /// The message that is to be edited or taken back is not known here, or gone.
     #[error("no such message here")]
     NoSuchMessage,
 }

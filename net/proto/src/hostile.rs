@@ -177,7 +177,7 @@ impl Room {
 pub(crate) fn bring(founder: &mut Peer, secrets: &MemberSecrets) -> OpId {
     let Ok(Done::Invited(invite, link)) = founder.invite(at(0), 3600, &[]) else { panic!() };
     let add = add(founder, secrets, invite, &link);
-    founder.author(at(0), &OpBody::Add(Box::new(add))).unwrap();
+    founder.sign_op(at(0), &OpBody::Add(Box::new(add))).unwrap();
     invite
 }
 
@@ -199,7 +199,7 @@ fn a_members_new_subkey_does_not_part_the_others() {
     }
     let subkey = SubkeyBody { idx: 1, msk: ed25519_public(&[7; 32]) };
     let now = at(room.ms);
-    room.peers[2].author(now, &OpBody::Subkey(subkey)).unwrap();
+    room.peers[2].sign_op(now, &OpBody::Subkey(subkey)).unwrap();
     room.input(2, Input::Tick);
     // Both hold the old card of the third; they meet again, and stay together.
     let before = room.up.clone();
@@ -280,7 +280,7 @@ fn a_used_invitation_gives_nothing_to_who_left() {
     let secrets = MemberSecrets::generate(&mut ChaCha12Rng::seed_from_u64(77));
     let Ok(Done::Invited(invite, link)) = founder.invite(at(0), 3600, &[]) else { panic!() };
     let signed = add(founder, &secrets, invite, &link);
-    founder.author(at(0), &OpBody::Add(Box::new(signed))).unwrap();
+    founder.sign_op(at(0), &OpBody::Add(Box::new(signed))).unwrap();
     let member = secrets.public().member_id(&founder.me.group);
     let is_offered = |founder: &mut Peer| {
         !matches!(founder.offer(at(0), &invite, Some(member)), crate::join::JoinMsg::No(_))
@@ -292,7 +292,7 @@ fn a_used_invitation_gives_nothing_to_who_left() {
     let me = Member { group, id: member, secrets, name };
     let rng = ChaCha12Rng::seed_from_u64(draw::<1>(&mut ChaCha12Rng::seed_from_u64(1))[0].into());
     let mut leaver = Engine::new(me, rng, ops.into_iter().map(Change::Op)).unwrap();
-    let left = leaver.author(at(0), &OpBody::Leave(Leave { last: None })).unwrap();
+    let left = leaver.sign_op(at(0), &OpBody::Leave(Leave { last: None })).unwrap();
     let op = leaver.dag.except(&Default::default()).last().unwrap().1.clone();
     assert_eq!(op.id(), left);
     let founder = &mut room.peers[0];

@@ -111,7 +111,7 @@ impl<R: CryptoRng> Engine<R> {
     /// The places in their authors' chains, beside what is in memory, that decide about these entries.
     fn places_to_read(&self, entries: &[Entry]) -> Vec<SeqRange> {
         let is_unknown = |(author, seq): &(MemberId, u32)| {
-            self.log.holds(author, *seq) && self.log.stands(author, *seq).is_none()
+            self.log.holds(author, *seq) && self.log.branches(author, *seq).is_none()
         };
         let places = places_around(entries).into_iter().filter(is_unknown);
         places.map(|(author, seq)| (author, seq, seq)).take(IDS_MAX).collect()
@@ -124,7 +124,7 @@ impl<R: CryptoRng> Engine<R> {
         let mut fault = Ok(());
         // What is in memory now may not be when an entry further down is judged.
         for (author, seq) in places_around(&entries) {
-            if let Some(stands) = self.log.stands(&author, seq) {
+            if let Some(stands) = self.log.branches(&author, seq) {
                 around.insert((author, seq), stands);
             }
         }
@@ -173,7 +173,7 @@ impl<R: CryptoRng> Engine<R> {
         fault
     }
 
-    /// What is to be remembered of a new entry of someone else.
+    /// Notes a new entry of someone else in memory, and adds to `changes` what is to be remembered.
     fn file(&mut self, now: Now, new: New, changes: &mut Vec<Change>) -> (Entry, EntryHeader) {
         let New { id, mut entry, header, beside, broken, lacks } = new;
         self.budgets.charge(now.instant, header.author, entry.size());
@@ -191,12 +191,12 @@ impl<R: CryptoRng> Engine<R> {
         changes.push(accepted(now, (id, &entry, &header), local, is_shown));
         changes.extend(self.log.note(id, &header, beside));
         if let (false, Some(next)) = (broken.is_empty(), header.seq.checked_add(1)) {
-            let stands = self.log.stands(&header.author, next).unwrap_or(broken);
+            let stands = self.log.branches(&header.author, next).unwrap_or(broken);
             changes.extend(self.log.mark(header.author, next, (stands, true)));
         }
         if lacks.is_some() {
             // What it follows is asked for, over this link or another (`ask_ancestors`).
-            let stands = self.log.stands(&header.author, header.seq);
+            let stands = self.log.branches(&header.author, header.seq);
             let stands = stands.unwrap_or_else(|| vec![Branch::of(id, &header)]);
             changes.extend(self.log.mark(header.author, header.seq, (stands, false)));
         }
@@ -207,8 +207,8 @@ impl<R: CryptoRng> Engine<R> {
         (entry, header)
     }
 
-    /// What an entry does to others of its author: an edit takes the place of words, a take-back ends
-    /// them.
+    /// Notes what an entry does to others of its author, and gives what is to be remembered: an edit takes
+    /// the place of words, a take-back ends them. For what is not signed yet, see `effects_of_written`.
     pub(crate) fn effects(
         &mut self,
         header: &EntryHeader,
@@ -267,7 +267,7 @@ impl<R: CryptoRng> Engine<R> {
         };
         let (id, author, seq) = (entry.id(), header.author, header.seq);
         let is_held = self.log.holds(&author, seq);
-        let beside = if is_held { self.standing_at(around, &author, seq) } else { Some(vec![]) };
+        let beside = if is_held { self.branches_at(around, &author, seq) } else { Some(vec![]) };
         // Not in memory and not read: the entry comes again.
         let Some(beside) = beside else { return Ok(Judged::Dropped) };
         if is_held && (beside.is_empty() || beside.iter().any(|held| held.id == id)) {
@@ -327,7 +327,7 @@ impl<R: CryptoRng> Engine<R> {
     ) -> Judged {
         let (author, seq) = (header.author, header.seq);
         let at = |seq: Option<u32>| {
-            seq.and_then(|seq| self.standing_at(around, &author, seq)).unwrap_or_default()
+            seq.and_then(|seq| self.branches_at(around, &author, seq)).unwrap_or_default()
         };
         let this = Branch::of(id, &header);
         let before = at(seq.checked_sub(1));
@@ -349,8 +349,8 @@ impl<R: CryptoRng> Engine<R> {
             && self.dag.closure(&before.ops).is_subset(&self.dag.closure(&after.ops))
     }
 
-    fn standing_at(&self, around: &Around, author: &MemberId, seq: u32) -> Option<Vec<Branch>> {
-        self.log.stands(author, seq).or_else(|| around.get(&(*author, seq)).cloned())
+    fn branches_at(&self, around: &Around, author: &MemberId, seq: u32) -> Option<Vec<Branch>> {
+        self.log.branches(author, seq).or_else(|| around.get(&(*author, seq)).cloned())
     }
 
     /// Whether an entry is one of someone who is out, beyond what they pinned as theirs.

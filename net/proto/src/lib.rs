@@ -4,13 +4,21 @@
 //! comes out as [`Output`]s, in order. A seed replays a whole group.
 //!
 //! ```text
-//! bytes  -> links (hints, Noise) -> link messages -> sync, spread -> control (ops) and log (entries)
-//! person -> Command ------------------------------------------------^         |
-//!                                                       Output <-------------+
+//! bytes  -> links (hints, Noise) -> link messages -> sync, intake -> control (ops) and log (entries)
+//! person -> Command -> writing -------------------------------^              |
+//!                                               Output: Persist, Transmit <--+
 //! ```
 //!
-//! The main path: [`Engine::handle`] in `engine.rs`; a message's way out in `spread.rs`, in through
-//! `links.rs`; who the members are in `control/membership.rs`; who may read what in `sync/entries.rs`.
+//! The main path begins at [`Engine::handle`] in `engine.rs`.
+//!
+//! - *Out*: `say` and `sign` in `writing.rs`, then `push_entry` in `spread.rs`.
+//! - *In*: `on_received` in `links.rs`, `on_entries` in `sync/entries.rs`, `judge` and `file` in `intake.rs`,
+//!   then `spread` and `owe_ack` in `spread.rs`.
+//! - *Who may read what*: `readers.rs`. *Who the members are*: `control/membership.rs`.
+//! - *Someone was away*: `check_linked` in `links.rs`, then `begin_catch_up`, `fetch` and `on_settled` in
+//!   `sync/entries.rs`: with the first end of a catch-up what was written before is signed.
+//! - *Coming in*: `join.rs`. *Being counted in, and leaving*: `coming_and_going.rs`.
+//!
 //! Bounds stand in [`limits`], labels in `kdf.rs`, formats in docs/protocol.md.
 
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic)]
@@ -30,6 +38,7 @@ mod address;
 mod attacks;
 mod change;
 mod clock;
+mod coming_and_going;
 mod control;
 mod encoding;
 mod engine;
@@ -50,7 +59,8 @@ mod mesh;
 pub mod message;
 mod noise;
 mod parking;
-mod parting;
+
+mod readers;
 mod reading;
 mod spread;
 mod sync;

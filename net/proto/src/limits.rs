@@ -65,12 +65,14 @@ pub const FRAME_SIZES: [usize; 8] = [256, 1024, 2048, 4096, 8192, 16_384, 32_768
 pub const LINK_MSG_MAX: usize = 128 * 1024;
 /// Frames after which a direction's key is renewed.
 pub const REKEY_EVERY: u64 = 1 << 16;
-/// Ops, entries or bytes that one link message carries at most.
+/// Ops in one link message.
 pub const BATCH_OPS_MAX: usize = 256;
 /// Entries in one link message.
 pub const BATCH_ENTRIES_MAX: usize = 256;
 /// Bytes of entries after which a batch is full. One entry may go over it.
 pub const BATCH_BYTES: usize = 64 * 1024;
+/// Wants of one link that may be open at once.
+pub const SERVING_MAX: usize = 4;
 /// Heads and ancestors named in one exchange of heads.
 pub const HEADS_MAX: usize = 64;
 /// Ranges asked for at once.
@@ -152,7 +154,7 @@ pub const JOIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const PING_MS: u64 = 20_000;
 /// Silence after which a link is closed, in milliseconds.
 pub const SILENT_MS: u64 = 60_000;
-/// Text messages waiting for a first link in this run.
+/// Own messages that wait to be signed: before the first catch-up of a run has ended.
 pub const OUTBOX_MAX: usize = 1000;
 /// Ops by one author within a day of their own clock.
 pub const OPS_PER_DAY_MAX: usize = 60;

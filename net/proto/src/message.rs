@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The log layer treats payloads as bytes. A kind this build does not know is kept as
-//! [`Body::Unknown`] and shown by a newer one from the same stored bytes.
+//! [`Body::Unknown`] and shown as such; a newer build shows it from the same stored bytes, if it is one
+//! that stands by itself.
 //! Padding: ISO/IEC 7816-4; sizes above 8 KiB: Nikitin et al., "Reducing Metadata Leakage from
 //! Encrypted Files and Communication with PURBs", PoPETs 2019, section 4.3 (at most 12 % more).
 

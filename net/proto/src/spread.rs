@@ -14,15 +14,13 @@
 
 use rand_core::CryptoRng;
 
-use crate::change::Wanted;
 use crate::encoding::List;
 use crate::engine::{Channel, Engine};
 use crate::error::Reject;
-use crate::ids::{EntryId, LinkId, MemberId};
+use crate::ids::{LinkId, MemberId};
 use crate::limits::{ACK_MS, IDS_MAX, TELL_MAX};
 use crate::link::{Entries, Frontier, Have, LinkMsg, Space, Tip};
 use crate::log::{Entry, EntryHeader};
-use crate::reading::Reading;
 use crate::timers::Now;
 
 /// How long to wait before advertising: 50 ms and up to 200 more.
@@ -37,7 +35,8 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    /// Pushes an entry over one link, if its member may read it and has the ops for it.
+    /// Pushes an entry over one link, ops before it, if its member may read it and named no op that is
+    /// lacking here.
     fn push_to(&mut self, link: LinkId, (entry, header): (&Entry, &EntryHeader)) {
         let Some(up) = self.up(link) else { return };
         // The frontiers after their ops will bring it.
@@ -54,7 +53,7 @@ impl<R: CryptoRng> Engine<R> {
         };
         self.send(link, &LinkMsg::Entries(entries));
         if let Some(up) = self.up(link) {
-            up.holds(header.author, header.seq);
+            up.note_held(header.author, header.seq);
         }
     }
 
@@ -106,7 +105,7 @@ impl<R: CryptoRng> Engine<R> {
     /// Two entries under one number: everyone who may read one of them hears of it, whatever they are
     /// known to hold.
     fn tell_fork(&mut self, now: Now, (author, seq): (MemberId, u32), from: Option<LinkId>) {
-        for branch in self.log.stands(&author, seq).unwrap_or_default() {
+        for branch in self.log.branches(&author, seq).unwrap_or_default() {
             for link in self.greeted() {
                 let Some(member) = self.up(link).map(|up| up.member) else { continue };
                 if self.may_read(&member, &branch.ops) {
@@ -116,7 +115,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         // Whoever sent one of them may lack the others, and hears of them as everyone does.
         if let Some(up) = from.and_then(|link| self.up(link)) {
-            up.holds(author, seq);
+            up.note_held(author, seq);
         }
     }
 
@@ -153,7 +152,7 @@ impl<R: CryptoRng> Engine<R> {
             return Err(Reject::Foreign);
         }
         self.note_tips(link, &have.items);
-        self.compare(link, &have.items);
+        self.look_for_forks(link, &have.items);
         let log = &self.log;
         let Some(Channel::Up(up, _)) = self.channels.get_mut(&link) else { return Ok(()) };
         for (author, seq, _) in have.items.iter() {
@@ -165,37 +164,6 @@ impl<R: CryptoRng> Engine<R> {
         }
         self.fetch(now, link);
         Ok(())
-    }
-
-    /// They hold these: where something is held under the same number, it is the same or a fork.
-    pub(crate) fn compare(&mut self, link: LinkId, tips: &[Tip]) {
-        let mut doubtful = Vec::new();
-        for (author, seq, id) in tips.iter().take(IDS_MAX) {
-            if !self.log.holds(author, *seq) || !self.may_come_from(author) {
-                continue;
-            }
-            match self.log.stands(author, *seq) {
-                Some(held) if held.iter().any(|held| held.id == *id) => {}
-                Some(held) => {
-                    if self.log.may_branch((author, *seq), &held, *id)
-                        && let Some(up) = self.up(link)
-                    {
-                        up.want_id(*id);
-                    }
-                }
-                None => doubtful.push(*id),
-            }
-        }
-        if !doubtful.is_empty() {
-            self.read(Reading::Compare(link, doubtful.clone()), Wanted::Held(doubtful));
-        }
-    }
-
-    /// Which of them are held was read: the others are asked for.
-    pub(crate) fn on_compared(&mut self, link: LinkId, ids: Vec<EntryId>, held: &[EntryId]) {
-        let Some(up) = self.up(link) else { return };
-        ids.into_iter().filter(|id| !held.contains(id)).for_each(|id| up.want_id(id));
-        self.must_fetch = true;
     }
 
     /// An entry came again: in a large group, this link is not one of the tree.

@@ -4,4 +4,5 @@
 //! ([`entries`]), newest first (docs/protocol.md, "Catch-up").
 
 mod entries;
+mod forks;
 mod ops;

@@ -1,7 +1,7 @@
 //! What the person here says: durable at once, signed as soon as it is safe to, then pushed.
 //!
 //! ```text
-//! Written (durable, unsigned) -> first catch-up of this run -> Signed (durable) -> pushed
+//! Written (durable, unsigned) -> first catch-up of this run has ended -> Signed (durable) -> pushed
 //! ```
 
 use rand_core::CryptoRng;
@@ -188,7 +188,7 @@ impl<R: CryptoRng> Engine<R> {
         let payload = payload_of(body)?;
         let before: Vec<_> = instead.map(Change::Unwritten).into_iter().collect();
         self.outbox.retain(|written| Some(written.local) != instead);
-        if self.is_current {
+        if self.may_sign {
             self.sign_outbox(now);
         }
         let nth = |last: &Written| last.nth.saturating_add(1).max(now.unix_ms);
@@ -198,7 +198,7 @@ impl<R: CryptoRng> Engine<R> {
             wall: self.clock.clamped(now),
             payload,
         };
-        if self.is_current && self.outbox.is_empty() {
+        if self.may_sign && self.outbox.is_empty() {
             match self.sign(now, written.clone(), Some(before.clone())) {
                 Ok(id) => return Ok(Done::Said(id)),
                 Err(Reject::TooLong) => return Err(Refusal::TooLarge),
@@ -215,7 +215,7 @@ impl<R: CryptoRng> Engine<R> {
         Ok(Done::Written(local))
     }
 
-    /// What is written and not signed shows here at once.
+    /// What is written and not signed shows here at once: as `effects` in `intake.rs`, without an entry.
     fn effects_of_written(&mut self, body: &Body, local: LocalId) -> Vec<Change> {
         let versions = match body {
             Body::Edit(edit) => &edit.versions,

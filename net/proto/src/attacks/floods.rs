@@ -100,7 +100,7 @@ fn with_one_who_left() -> (Room, Vec<MemberId>) {
     let mut room = Room::new(5);
     room.link(3, 0);
     let now = at(room.ms);
-    room.peers[3].author(now, &OpBody::Leave(Leave { last: None })).unwrap();
+    room.peers[3].sign_op(now, &OpBody::Leave(Leave { last: None })).unwrap();
     room.input(3, Input::Tick);
     let people = room.peers.iter().map(|peer| peer.me.id).collect();
     assert_eq!(room.peers[0].dag.members().len(), 4);
@@ -255,7 +255,7 @@ fn crowd(people: usize, holds: impl Fn(usize, usize) -> bool) -> Room {
         let (secrets, now) = (MemberSecrets::generate(&mut rng), at(nth as u64 * DAY_MS));
         let Ok(Done::Invited(invite, link)) = founder.invite(now, 3600, &[]) else { panic!() };
         let body = OpBody::Add(Box::new(add(&founder, &secrets, invite, &link)));
-        founder.author(now, &body).unwrap();
+        founder.sign_op(now, &body).unwrap();
         everyone.push((secrets.public().member_id(&founder.me.group), secrets));
     }
     let ms = people as u64 * DAY_MS;
@@ -322,7 +322,7 @@ fn heads_bounded_when_those_who_meet_hold_hundreds_already() {
         room.input(who, Input::Tick);
     }
     // And one that only the first has.
-    room.peers[0].author(now, &OpBody::Merge).unwrap();
+    room.peers[0].sign_op(now, &OpBody::Merge).unwrap();
     room.link(0, 1);
     room.wait(300_000);
     assert_few_heads(&room, &[0, 1]);

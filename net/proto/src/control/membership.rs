@@ -16,7 +16,7 @@
 //!
 //! Removal by the others comes with a later stage; its reasons will stand beside these.
 //! Pasts are bit sets over the order of arrival, and what came before an Add is computed once; the
-//! obvious version to compare with is in `tests::reference`.
+//! obvious version to compare with is in `tests/src/reference.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,8 @@ use crate::timers::minutes_to_unix_ms;
 pub struct Standing {
     /// Who is in the group.
     pub members: BTreeSet<MemberId>,
-    /// Those of them who were counted in by more than half of the others.
+    /// Those of them who began the group, who came when nobody else had a say, or whom more than half of
+    /// those who had one counted in.
     pub voters: BTreeSet<MemberId>,
 }
 

@@ -141,7 +141,7 @@ pub enum Which {
 pub enum Done {
     /// Said: durable and signed.
     Said(EntryId),
-    /// Written: durable, and to be signed at the first link.
+    /// Written: durable, and to be signed when the first catch-up of this run has ended.
     Written(LocalId),
     /// An invitation's op and its link, a secret that lets one person in.
     Invited(OpId, String),

@@ -75,7 +75,7 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.author(now, &body).map_err(|reject| self.not_now(&reject))?;
+        let invite = self.sign_op(now, &body).map_err(|reject| self.not_now(&reject))?;
         let secret =
             InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
         self.keep_invite(secret);
@@ -96,7 +96,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         if !self.dag.is_cancelled(&invite) {
             let body = OpBody::InviteCancel(InviteCancel { invite });
-            self.author(now, &body).map_err(|reject| self.not_now(&reject))?;
+            self.sign_op(now, &body).map_err(|reject| self.not_now(&reject))?;
         }
         Ok(Done::Nothing)
     }
@@ -310,7 +310,7 @@ impl<R: CryptoRng> Engine<R> {
         let inv_pk = self.dag.invite(&invite).map(|(_, invite)| invite.inv_pk);
         add.verify(&self.me.group, &inv_pk.ok_or(Reject::Handshake)?)?;
         if self.dag.user_of(&invite) != Some(member) {
-            self.author(now, &OpBody::Add(Box::new(add)))?;
+            self.sign_op(now, &OpBody::Add(Box::new(add)))?;
         }
         let sig = self.me.secrets.sign_as_member(Label::JoinSig, &[session.hash(), &digest]);
         let admitted = JoinMsg::Admitted(Admitted { admitter: self.me.id, sig });

@@ -95,7 +95,7 @@ pub(crate) struct Entries {
     pub space: Space,
     /// The entries.
     pub entries: List<Entry, BATCH_ENTRIES_MAX>,
-    /// Entries whose bodies are gone here.
+    /// Reserved: empty, and not looked at. An entry without its body says as much.
     pub gone: List<EntryId, IDS_MAX>,
     /// More of what was wanted is held here: ask again.
     pub more: bool,
@@ -131,9 +131,9 @@ pub(crate) enum LinkMsg {
     Entries(Entries),
     /// 8
     Have(Have),
-    /// 11: are you there?
+    /// 11: we are here; and the first eight bytes of our digest for you, or 0 before we are linked.
     Ping(u64),
-    /// 12: yes.
+    /// 12: reserved, and ignored.
     Pong(u64),
     /// 13: entries that you push come twice; tell me of them instead.
     Prune,

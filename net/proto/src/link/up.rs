@@ -23,13 +23,13 @@ pub(crate) struct Up {
     pub(crate) ends: Ends,
     session: Box<Session>,
     reassembly: Reassembly,
-    /// Our Hello is sent, and no op came since that they could not have heard of.
+    /// Our Hello is sent.
     pub(crate) said_hello: bool,
     /// An op was taken in between our Hello and theirs.
     pub(crate) hello_is_stale: bool,
     /// Their Hello came.
     pub(crate) greeted: bool,
-    /// Admitted both ways, ops equal, their addresses durable.
+    /// Admitted both ways, and ops are equal.
     pub(crate) linked: bool,
     /// The ops they hold, by our index.
     pub(crate) their_ops: FixedBitSet,
@@ -160,7 +160,7 @@ impl Up {
     }
 
     /// Notes that they hold an author's `seq`-th entry.
-    pub(crate) fn holds(&mut self, author: MemberId, seq: u32) {
+    pub(crate) fn note_held(&mut self, author: MemberId, seq: u32) {
         let tip = self.tips.entry(author).or_insert(seq);
         *tip = (*tip).max(seq);
     }

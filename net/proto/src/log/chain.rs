@@ -44,7 +44,7 @@ impl Log {
     /// What stands under a number, as far as it is in memory. None where nothing is held, or where the
     /// entry must be read to know.
     #[must_use]
-    pub(crate) fn stands(&self, author: &MemberId, seq: u32) -> Option<Vec<Branch>> {
+    pub(crate) fn branches(&self, author: &MemberId, seq: u32) -> Option<Vec<Branch>> {
         if let Some(fork) = self.forks.get(&(*author, seq)) {
             return Some(fork.branches.clone());
         }

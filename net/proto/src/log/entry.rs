@@ -63,7 +63,7 @@ pub struct EntryHeader {
 /// What is said, and the salt that keeps a short text from being guessed from its hash.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryBody {
-    /// Random.
+    /// Random to everyone else: for one's own words, the first half of their local id.
     pub salt: [u8; 16],
     /// A padded payload (`message`).
     pub payload: Bytes<PAYLOAD_MAX>,

@@ -1,62 +1,25 @@
-//! Entries between two members: frontiers, what is missing between them, and the serve rule.
-//!
-//! *Serve rule*: an entry goes only to its readers who are members now. It is checked when a message
-//! is sealed, here and in [`crate::spread`], and nowhere can one be sealed without it.
+//! Entries between two members: frontiers, what is missing between them, asking and serving.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::CryptoRng;
 
-use crate::change::{Branch, Change, Loaded, Notice, Wanted};
+use crate::change::{Change, Loaded, Notice, Wanted};
 use crate::encoding::List;
 use crate::engine::{Channel, Engine, Event};
 use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, MemberId};
 use crate::intake::{Answer, Batch};
 use crate::limits::{
-    ACK_MS, ASKED_ELSEWHERE_MS, ASKED_MS, BATCH_BYTES, BATCH_ENTRIES_MAX, RANGES_MAX, TIPS_MAX,
+    ACK_MS, ASKED_ELSEWHERE_MS, ASKED_MS, BATCH_BYTES, BATCH_ENTRIES_MAX, RANGES_MAX, SERVING_MAX,
+    TIPS_MAX,
 };
-use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Up, Want, frontier_digest};
+use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Up, Want};
 use crate::log::SeqRange;
 use crate::reading::Reading;
 use crate::timers::Now;
 
-/// Loads that one link may have under way.
-const SERVING_MAX: usize = 4;
-
 impl<R: CryptoRng> Engine<R> {
-    /// The tips that a member may read, by author: the newest entry, and whatever stands where the chain
-    /// forks.
-    fn tips_for(&mut self, member: &MemberId) -> Vec<Tip> {
-        let mut places: Vec<(MemberId, u32, Branch)> = Vec::new();
-        for chain in self.log.chains() {
-            let newest = self.log.stands(&chain.author, chain.seq).unwrap_or_default();
-            places.extend(newest.into_iter().map(|branch| (chain.author, chain.seq, branch)));
-            for fork in self.log.forks_of(&chain.author).filter(|fork| fork.seq != chain.seq) {
-                let branches = fork.branches.iter().filter(|_| fork.branches.len() > 1).cloned();
-                places.extend(branches.map(|branch| (fork.author, fork.seq, branch)));
-            }
-        }
-        let mut tips: Vec<Tip> = places
-            .into_iter()
-            .filter(|(_, _, branch)| self.may_read(member, &branch.ops))
-            .map(|(author, seq, branch)| (author, seq, branch.id))
-            .collect();
-        tips.sort_unstable();
-        tips
-    }
-
-    /// Whether a view lists a member who still is one.
-    pub(crate) fn may_read(&mut self, member: &MemberId, view: &[crate::ids::OpId]) -> bool {
-        self.dag.members().contains(member)
-            && self.dag.readers(view).is_some_and(|readers| readers.members.contains(member))
-    }
-
-    pub(crate) fn digest_for(&mut self, member: &MemberId) -> [u8; 32] {
-        let tips = self.tips_for(member);
-        frontier_digest(&self.me.group, &tips)
-    }
-
     /// Ops are equal: compare frontiers, and say ours if they differ.
     pub(crate) fn begin_catch_up(&mut self, now: Now, link: LinkId) {
         let Some((member, theirs)) = self.up(link).map(|up| (up.member, up.their_digest)) else {
@@ -67,26 +30,11 @@ impl<R: CryptoRng> Engine<R> {
             let tips = self.tips_for(&member);
             if let Some(up) = self.up(link) {
                 up.heard_frontier = true;
-                tips.iter().for_each(|(author, seq, _)| up.holds(*author, *seq));
+                tips.iter().for_each(|(author, seq, _)| up.note_held(*author, *seq));
             }
             self.fetch(now, link);
         } else {
             self.say_frontier(link);
-        }
-    }
-
-    /// Where a chain forks, each branch goes back to where they part: what is lacking of that is asked
-    /// for by its id, for no frontier names it.
-    fn ask_ancestors(&mut self, link: LinkId) {
-        let authors: Vec<_> = self.log.chains().map(|chain| chain.author).collect();
-        let branches = authors.iter().flat_map(|author| self.log.forks_of(author));
-        let before: BTreeSet<_> = branches
-            .flat_map(|fork| fork.branches.iter().map(|branch| branch.prev))
-            .filter(|prev| *prev != EntryId::ZERO)
-            .collect();
-        if !before.is_empty() {
-            let before: Vec<_> = before.into_iter().collect();
-            self.read(Reading::Compare(link, before.clone()), Wanted::Held(before));
         }
     }
 
@@ -121,7 +69,7 @@ impl<R: CryptoRng> Engine<R> {
             up.floors.clear();
         }
         self.note_tips(link, &frontier.tips);
-        self.compare(link, &frontier.tips);
+        self.look_for_forks(link, &frontier.tips);
         self.note_evidence(now, link, &frontier);
         let Some(up) = self.up(link) else { return Ok(()) };
         if frontier.more {
@@ -241,7 +189,7 @@ impl<R: CryptoRng> Engine<R> {
         if is_first || self.acks.contains(&member) {
             self.send_ack(link);
         }
-        if !core::mem::replace(&mut self.is_current, true) {
+        if !core::mem::replace(&mut self.may_sign, true) {
             self.sign_outbox(now);
         }
         self.must_tell |= self.filling.remove(&link);
@@ -260,10 +208,13 @@ impl<R: CryptoRng> Engine<R> {
     fn note_evidence(&mut self, now: Now, link: LinkId, frontier: &Frontier) {
         let Some(member) = self.up(link).map(|up| up.member) else { return };
         let me = self.me.id;
-        let ours = |(author, ..): &&Tip| frontier.more && *author == me;
-        let Some((_, seq, id)) = frontier.tips.iter().find(ours) else { return };
+        // One tip and more to come is an acknowledgement; a page of a frontier has many.
+        let [(author, seq, id)] = &frontier.tips[..] else { return };
+        if !frontier.more || *author != me {
+            return;
+        }
         // Where this device once ran twice, they may hold what the other one said.
-        let is_ours = match self.log.stands(&me, *seq) {
+        let is_ours = match self.log.branches(&me, *seq) {
             Some(stands) => stands.iter().any(|own| own.id == *id),
             None => self.log.forks_of(&me).next().is_none(),
         };
@@ -291,7 +242,7 @@ impl<R: CryptoRng> Engine<R> {
         let known: Vec<_> =
             tips.iter().filter(|(author, ..)| self.may_come_from(author)).copied().collect();
         let Some(up) = self.up(link) else { return };
-        known.into_iter().for_each(|(author, seq, _)| up.holds(author, seq));
+        known.into_iter().for_each(|(author, seq, _)| up.note_held(author, seq));
     }
 
     /// Whether anything is missing between the oldest entry of an author that is held, or this one, and
@@ -384,7 +335,7 @@ impl<R: CryptoRng> Engine<R> {
             }
             if is_theirs {
                 if let Some(up) = self.up(link) {
-                    up.holds(author, seq);
+                    up.note_held(author, seq);
                 }
                 entries.push(entry);
             }

@@ -238,7 +238,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Signs an op of ours on top of all heads, takes it in and passes it on.
-    pub(crate) fn author(&mut self, now: Now, body: &OpBody) -> Result<OpId, Reject> {
+    pub(crate) fn sign_op(&mut self, now: Now, body: &OpBody) -> Result<OpId, Reject> {
         if self.clock.is_off() && !matches!(body, OpBody::Leave(_)) {
             return Err(Reject::Early);
         }
@@ -271,7 +271,7 @@ impl<R: CryptoRng> Engine<R> {
         let is_linked = self.ups().any(|up| up.linked);
         if is_linked && self.dag.heads().len() > HEADS_BEFORE_MERGE {
             // A Merge of ours is valid while we are a member; if we are not, there is nothing to join.
-            self.author(now, &OpBody::Merge).ok();
+            self.sign_op(now, &OpBody::Merge).ok();
         }
     }
 }

@@ -16,10 +16,10 @@ impl<R: CryptoRng> Engine<R> {
         if self.dag.has_welcomed(&self.me.id, &member) {
             return Ok(Done::Nothing);
         }
-        if !self.is_current {
+        if !self.may_sign {
             return Err(Refusal::NotYet);
         }
-        match self.author(now, &OpBody::Welcome(Welcome { member })) {
+        match self.sign_op(now, &OpBody::Welcome(Welcome { member })) {
             Ok(_) => Ok(Done::Nothing),
             Err(Reject::Early) => Err(self.clock_refusal()),
             Err(_not_valid) => Err(Refusal::NotToWelcome),
@@ -52,7 +52,7 @@ impl<R: CryptoRng> Engine<R> {
     /// Whoever came a week ago and was not objected to is counted in, at most two of one sponsor in a
     /// week: people had the time to look.
     pub(crate) fn welcome_those_due(&mut self, now: Now) {
-        if !self.is_current || self.clock.is_off() {
+        if !self.may_sign || self.clock.is_off() {
             return;
         }
         let mut due: Vec<_> = self
@@ -79,7 +79,7 @@ impl<R: CryptoRng> Engine<R> {
             });
             if !is_enough {
                 // What is not valid now is tried again the next time.
-                self.author(now, &OpBody::Welcome(Welcome { member })).ok();
+                self.sign_op(now, &OpBody::Welcome(Welcome { member })).ok();
             }
         }
     }
@@ -87,11 +87,11 @@ impl<R: CryptoRng> Engine<R> {
     /// Ends this device's membership: what was said up to here is pinned, everyone linked hears of it, and
     /// every link is closed.
     pub(crate) fn leave(&mut self, now: Now) -> Result<Done, Refusal> {
-        if self.is_current {
+        if self.may_sign {
             self.sign_outbox(now);
         }
         let last = self.log.chain(&self.me.id).map(|chain| (chain.seq, chain.id));
-        match self.author(now, &OpBody::Leave(Leave { last })) {
+        match self.sign_op(now, &OpBody::Leave(Leave { last })) {
             Ok(_) => Ok(Done::Nothing),
             Err(Reject::Early) => Err(Refusal::ClockWentBack),
             Err(_too_many) => Err(Refusal::Bad("not now: too much has happened at once")),
