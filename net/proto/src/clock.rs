@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::MemberId;
-use crate::timers::Now;
+use crate::timers::{Instant, Now};
 
 /// How far our clock may be from the others' before we make no op, in minutes.
 const OFF_MINUTES: i64 = 5;
@@ -12,42 +12,47 @@ const OFF_MINUTES: i64 = 5;
 /// What linked members said their clocks showed.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    /// By how many minutes each is ahead of ours.
-    ahead: BTreeMap<MemberId, i64>,
+    /// In minutes since 2020, and when they said it.
+    heard: BTreeMap<MemberId, (u32, Instant)>,
 }
 
 impl Clock {
     /// A member said what time it is, in minutes since 2020.
     pub(crate) fn heard(&mut self, now: Now, member: MemberId, theirs: u32) {
-        let ahead = i64::from(theirs).saturating_sub(i64::from(now.minutes()));
-        self.ahead.insert(member, ahead);
+        self.heard.insert(member, (theirs, now.instant));
     }
 
     /// A member is linked no more.
     pub(crate) fn forget(&mut self, member: &MemberId) {
-        self.ahead.remove(member);
+        self.heard.remove(member);
     }
 
     /// By how many minutes most clocks, ours among them, are ahead of ours; none while that is little, or
     /// while fewer than two others could tell: one alone could tell anything.
-    fn off(&self) -> Option<i64> {
-        if self.ahead.len() < 2 {
+    fn off(&self, now: Now) -> Option<i64> {
+        if self.heard.len() < 2 {
             return None;
         }
-        let mut all: Vec<_> = self.ahead.values().copied().chain([0]).collect();
+        // Their clocks went on since; ours may have been set.
+        let ahead = |(theirs, then): &(u32, Instant)| {
+            let passed = now.instant.0.saturating_sub(then.0) / 60_000;
+            let shows = i64::from(*theirs).saturating_add_unsigned(passed);
+            shows.saturating_sub(i64::from(now.minutes()))
+        };
+        let mut all: Vec<_> = self.heard.values().map(ahead).chain([0]).collect();
         all.sort_unstable();
         let median = all.get(all.len() / 2).copied()?;
         (median.saturating_abs() > OFF_MINUTES).then_some(median)
     }
 
     /// Whether our clock is so far off that no op should bear its time.
-    pub(crate) fn is_off(&self) -> bool {
-        self.off().is_some()
+    pub(crate) fn is_off(&self, now: Now) -> bool {
+        self.off(now).is_some()
     }
 
     /// The time to put on an entry, in milliseconds since 1970: ours, or that of most others.
     pub(crate) fn clamped(&self, now: Now) -> u64 {
-        let Some(minutes) = self.off() else { return now.unix_ms };
+        let Some(minutes) = self.off(now) else { return now.unix_ms };
         let by = minutes.unsigned_abs().saturating_mul(60_000);
         if minutes < 0 { now.unix_ms.saturating_sub(by) } else { now.unix_ms.saturating_add(by) }
     }
@@ -56,7 +61,6 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timers::Instant;
 
     #[test]
     fn one_liar_moves_no_clock_and_two_that_agree_do() {
@@ -65,12 +69,15 @@ mod tests {
         clock.heard(now, MemberId([1; 32]), 0);
         assert_eq!(clock.clamped(now), now.unix_ms, "a liar alone");
         clock.heard(now, MemberId([2; 32]), minutes + 1);
-        assert!(!clock.is_off(), "a liar and an honest one");
+        assert!(!clock.is_off(now), "a liar and an honest one");
         clock.heard(now, MemberId([1; 32]), minutes - 60);
         clock.heard(now, MemberId([2; 32]), minutes - 61);
-        assert!(clock.is_off());
+        assert!(clock.is_off(now));
         assert_eq!(clock.clamped(now), now.unix_ms - 60 * 60_000);
+        // Ours is set right, or theirs would have gone on as far.
+        let later = Now { instant: Instant(3_600_000), unix_ms: now.unix_ms };
+        assert!(!clock.is_off(later), "an hour later by our own reckoning");
         clock.forget(&MemberId([2; 32]));
-        assert!(!clock.is_off());
+        assert!(!clock.is_off(now));
     }
 }

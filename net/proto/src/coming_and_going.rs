@@ -21,7 +21,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         match self.sign_op(now, &OpBody::Welcome(Welcome { member })) {
             Ok(_) => Ok(Done::Nothing),
-            Err(Reject::Early) => Err(self.clock_refusal()),
+            Err(Reject::Early) => Err(self.clock_refusal(now)),
             Err(_not_valid) => Err(Refusal::NotToWelcome),
         }
     }
@@ -52,7 +52,7 @@ impl<R: CryptoRng> Engine<R> {
     /// Whoever came a week ago and was not objected to is counted in, at most two of one sponsor in a
     /// week: people had the time to look.
     pub(crate) fn welcome_those_due(&mut self, now: Now) {
-        if !self.may_sign || self.clock.is_off() {
+        if !self.may_sign || self.clock.is_off(now) {
             return;
         }
         let mut due: Vec<_> = self
@@ -107,7 +107,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Our clock was ahead once, or it is off now.
-    pub(crate) fn clock_refusal(&self) -> Refusal {
-        if self.clock.is_off() { Refusal::ClockIsOff } else { Refusal::ClockWentBack }
+    pub(crate) fn clock_refusal(&self, now: Now) -> Refusal {
+        if self.clock.is_off(now) { Refusal::ClockIsOff } else { Refusal::ClockWentBack }
     }
 }

@@ -439,7 +439,9 @@ impl<R: CryptoRng> Engine<R> {
         self.must_fetch |= up.is_asking();
         self.must_tell |= self.filling.remove(&link);
         self.clock.forget(&up.member);
-        if up.greeted && !self.dag.members().contains(&self.me.id) {
+        // What is lacking here was not asked for any more, and then nothing was pushed either.
+        let has_heard = up.greeted && up.lacking.is_empty();
+        if has_heard && !self.dag.members().contains(&self.me.id) {
             self.told.insert(up.member);
         }
         if up.linked {

@@ -244,10 +244,11 @@ impl<R: CryptoRng> Engine<R> {
             let is_held = self.log.holds(&author, own.seq) && !self.log.is_forked(&author, own.seq);
             if !is_held {
                 let waiting = self.gone.keys().filter(|(of, _)| *of == author).count();
-                if waiting >= GONE_MAX {
+                if waiting < GONE_MAX {
+                    self.gone.insert((author, own.id), gone);
+                } else if !self.log.holds(&author, own.seq) {
                     continue;
                 }
-                self.gone.insert((author, own.id), gone);
             }
             changes.push(Change::Gone(gone));
         }

@@ -138,8 +138,8 @@ pub const TELL_MAX: usize = 6;
 pub const ACK_MS: u64 = 1000;
 /// Groups of up to so many others are linked each with each.
 pub const FULL_MESH_MAX: usize = 64;
-/// Links that a member of a larger group keeps.
-pub const MESH_LINKS: usize = 24;
+/// Members whom each dials in a larger group: with those who dial them, each has some 24 links.
+pub const MESH_DIALS: usize = 12;
 /// How long someone who came has to wait for an automatic welcome, in milliseconds: seven days.
 pub const WELCOME_AFTER_MS: u64 = 7 * 24 * 3600 * 1000;
 /// How long someone who left goes on telling those who were away, in milliseconds: fourteen days.

@@ -345,7 +345,14 @@ impl<R: CryptoRng> Engine<R> {
         let Some(up) = self.up(link) else { return };
         let is_quiet = up.linked && up.heard_frontier && !up.is_asking() && up.have.is_empty();
         let member = up.member;
-        if is_quiet && digest != 0 && digest != self.short_digest_for(&member) {
+        if digest == 0 || !is_quiet {
+            return;
+        }
+        let is_alike = digest == self.short_digest_for(&member);
+        let Some(up) = self.up(link) else { return };
+        up.unlike = if is_alike { 0 } else { up.unlike.saturating_add(1) };
+        // Once is no wonder: words may be on their way. What never goes away is said ever more rarely.
+        if up.unlike > 1 && up.unlike.is_power_of_two() {
             self.say_frontier(link);
         }
     }

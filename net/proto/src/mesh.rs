@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use rand_core::Rng;
 
 use crate::ids::MemberId;
-use crate::limits::{FULL_MESH_MAX, MESH_LINKS};
+use crate::limits::{FULL_MESH_MAX, MESH_DIALS};
 
 /// Whom to dial.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ impl Mesh {
         }
         let mut chosen = self.chosen.take().unwrap_or_default();
         chosen.retain(|member| others.contains(member));
-        chosen.extend(linked.iter().copied().take(MESH_LINKS.saturating_sub(chosen.len())));
+        chosen.extend(linked.iter().copied().take(MESH_DIALS.saturating_sub(chosen.len())));
         let mut left: Vec<_> = others.difference(&chosen).copied().collect();
-        while chosen.len() < MESH_LINKS && !left.is_empty() {
+        while chosen.len() < MESH_DIALS && !left.is_empty() {
             let bound = u64::try_from(left.len()).unwrap_or(1);
             let at = rng.next_u64().checked_rem(bound).and_then(|at| usize::try_from(at).ok());
             chosen.insert(left.swap_remove(at.unwrap_or(0)));
@@ -82,13 +82,13 @@ mod tests {
             members(65).into_iter().filter(|member| mesh.wants(member)).collect()
         };
         let first = wanted(&mesh);
-        assert_eq!((mesh.is_full(), first.len()), (false, MESH_LINKS));
+        assert_eq!((mesh.is_full(), first.len()), (false, MESH_DIALS));
         mesh.refresh(&members(65), &nobody, &mut rng);
         assert_eq!(wanted(&mesh), first, "nobody is exchanged for no reason");
-        let linked: BTreeSet<_> = first.iter().copied().take(20).collect();
+        let linked: BTreeSet<_> = first.iter().copied().take(9).collect();
         mesh.drop_unreached(&linked);
         mesh.refresh(&members(65), &linked, &mut rng);
         let second = wanted(&mesh);
-        assert!(second.len() == MESH_LINKS && second.is_superset(&linked));
+        assert!(second.len() == MESH_DIALS && second.is_superset(&linked));
     }
 }

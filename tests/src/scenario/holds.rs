@@ -148,8 +148,16 @@ fn what_was_promised(world: &World, members: &[usize], promised: &Promised) -> R
     let of_honest = |promise: &&super::Promise| !promised.liars.contains(&promise.author);
     for promise in promised.messages.iter().filter(of_honest) {
         // What a copy said and nobody heard is with the copy.
-        if promised.copies.contains_key(&promise.author) && members.len() < 2 {
-            continue;
+        if let Some(copy) = promised.copies.get(&promise.author) {
+            let said = promise.versions.first().and_then(|text| world.find(*copy, text));
+            let is_theirs = |who: &&usize| {
+                **who != promise.author
+                    && said
+                        .is_some_and(|id| world.readers(*copy, &id).contains(&world.id_of(**who)))
+            };
+            if !members.iter().any(|who| is_theirs(&who)) {
+                continue;
+            }
         }
         let screen = world.screen(promise.author);
         let is_shown = |text: &String| screen.contains(text);

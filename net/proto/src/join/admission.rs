@@ -75,7 +75,7 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.sign_op(now, &body).map_err(|reject| self.not_now(&reject))?;
+        let invite = self.sign_op(now, &body).map_err(|reject| self.not_now(now, &reject))?;
         let secret =
             InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
         self.keep_invite(secret);
@@ -96,14 +96,14 @@ impl<R: CryptoRng> Engine<R> {
         }
         if !self.dag.is_cancelled(&invite) {
             let body = OpBody::InviteCancel(InviteCancel { invite });
-            self.sign_op(now, &body).map_err(|reject| self.not_now(&reject))?;
+            self.sign_op(now, &body).map_err(|reject| self.not_now(now, &reject))?;
         }
         Ok(Done::Nothing)
     }
 
-    fn not_now(&self, reject: &Reject) -> Refusal {
+    fn not_now(&self, now: Now, reject: &Reject) -> Refusal {
         if *reject == Reject::Early {
-            self.clock_refusal()
+            self.clock_refusal(now)
         } else {
             Refusal::Bad("this device cannot do that right now")
         }
@@ -258,6 +258,10 @@ impl<R: CryptoRng> Engine<R> {
         };
         let user = self.dag.user_of(invite);
         let members = self.dag.members();
+        // Who left lets nobody in; others still may.
+        if !members.contains(&self.me.id) {
+            return JoinMsg::No(No::Busy);
+        }
         let is_gone = user.is_some_and(|user| !members.contains(&user));
         if user.is_some() && (user != again || is_gone) {
             return JoinMsg::No(No::Used);
@@ -346,7 +350,6 @@ impl<R: CryptoRng> Engine<R> {
     }
 }
 
-/// Why an op of our own was not made.
 #[cfg(test)]
 mod tests {
     use rand_chacha::ChaCha12Rng;

@@ -70,6 +70,8 @@ pub(crate) struct Up {
     /// What is to be advertised to them, and when.
     pub(crate) have: Vec<Tip>,
     pub(crate) have_due: Option<Instant>,
+    /// How many of their Pings in a row told of something else than we hold.
+    pub(crate) unlike: u32,
     /// When they were last heard, and when we last said that we are here.
     pub(crate) heard: Instant,
     pub(crate) pinged: Instant,
@@ -114,6 +116,7 @@ impl Up {
             have: Vec::new(),
             have_due: None,
             heard: now,
+            unlike: 0,
             pinged: now,
         }
     }

@@ -382,11 +382,18 @@ impl<R: CryptoRng> Engine<R> {
         let mut is_known = !entries.entries.is_empty();
         for entry in entries.entries.iter() {
             let header = match entry.parse(&self.me.group) {
-                Err(Reject::Version) => continue,
+                // It waits for a build that knows it; asked for again it would only come again.
+                Err(Reject::Version) => {
+                    answers |= is_asking;
+                    continue;
+                }
                 parsed => parsed?,
             };
             let (author, seq, id) = (header.author, header.seq, entry.id());
             answers |= asked_ids.contains(&id);
+            if let Some(up) = self.up(link) {
+                up.asked_ids.remove(&id);
+            }
             answers |=
                 asked.iter().any(|(of, from, to)| author == *of && (*from..=*to).contains(&seq));
             is_known &= self.log.holds(&author, seq);
@@ -411,8 +418,10 @@ impl<R: CryptoRng> Engine<R> {
             .collect();
         let Some(up) = self.up(link) else { return };
         up.asked.clear();
-        up.asked_ids.clear();
         up.asked_at = None;
+        // What did not fit is asked for again.
+        let left = core::mem::take(&mut up.asked_ids);
+        left.into_iter().filter(|_| *more).for_each(|id| up.want_id(id));
         // An answer that brought nothing of what was asked for would come again and again.
         if !more || rest.iter().map(span).sum::<u64>() >= asked.iter().map(span).sum() {
             for (author, _, to) in rest {

@@ -19,7 +19,7 @@ impl<R: CryptoRng> Engine<R> {
     /// They hold these: where something is held under the same number, it is the same or a fork.
     pub(crate) fn look_for_forks(&mut self, link: LinkId, tips: &[Tip]) {
         let mut doubtful = Vec::new();
-        for (author, seq, id) in tips.iter().take(IDS_MAX) {
+        for (author, seq, id) in tips {
             if !self.log.holds(author, *seq) || !self.may_come_from(author) {
                 continue;
             }
@@ -35,8 +35,8 @@ impl<R: CryptoRng> Engine<R> {
                 None => doubtful.push(*id),
             }
         }
-        if !doubtful.is_empty() {
-            self.read(Reading::Compare(link, doubtful.clone()), Wanted::Held(doubtful));
+        for ids in doubtful.chunks(IDS_MAX) {
+            self.read(Reading::Compare(link, ids.to_vec()), Wanted::Held(ids.to_vec()));
         }
     }
 

@@ -239,7 +239,7 @@ impl<R: CryptoRng> Engine<R> {
 
     /// Signs an op of ours on top of all heads, takes it in and passes it on.
     pub(crate) fn sign_op(&mut self, now: Now, body: &OpBody) -> Result<OpId, Reject> {
-        if self.clock.is_off() && !matches!(body, OpBody::Leave(_)) {
+        if self.clock.is_off(now) && !matches!(body, OpBody::Leave(_)) {
             return Err(Reject::Early);
         }
         let header = self.dag.next_header(&self.me.id, now.minutes());
