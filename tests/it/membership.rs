@@ -76,8 +76,7 @@ fn hear(dag: &mut Dag, ops: &[Op]) {
 
 /// A random order in which every op comes after its ancestors.
 fn shuffled(ops: &[Op], dice: &mut Dice) -> Vec<Op> {
-    let (mut waiting, mut order, mut held) =
-        (ops.to_vec(), Vec::new(), std::collections::BTreeSet::new());
+    let (mut waiting, mut order, mut held) = (ops.to_vec(), Vec::new(), BTreeSet::new());
     while !waiting.is_empty() {
         let op = waiting.swap_remove(dice.below(waiting.len()));
         let (header, _) = op.parse().unwrap();

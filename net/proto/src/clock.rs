@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::ids::MemberId;
+use crate::limits::CLOCK_OFF_MINUTES;
 use crate::timers::{Instant, Now};
-
-/// How far our clock may be from the others' before we make no op, in minutes.
-const OFF_MINUTES: i64 = 5;
 
 /// What linked members said their clocks showed.
 #[derive(Debug, Default)]
@@ -42,7 +40,7 @@ impl Clock {
         let mut all: Vec<_> = self.heard.values().map(ahead).chain([0]).collect();
         all.sort_unstable();
         let median = all.get(all.len() / 2).copied()?;
-        (median.saturating_abs() > OFF_MINUTES).then_some(median)
+        (median.saturating_abs() > CLOCK_OFF_MINUTES).then_some(median)
     }
 
     /// Whether our clock is so far off that no op should bear its time.

@@ -17,15 +17,12 @@ use crate::change::{Accepted, Branch, Change, Gone, Instead, Notice, Wanted};
 use crate::engine::Engine;
 use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, LocalId, MemberId};
-use crate::limits::{BATCH_ENTRIES_MAX, FUTURE_MS, GONE_MAX, IDS_MAX};
+use crate::limits::{AROUND_BYTES_MAX, AROUND_MAX, FUTURE_MS, GONE_MAX, IDS_MAX};
 use crate::log::{Entry, EntryHeader, Order, SeqRange, Versions};
 use crate::message::Body;
 use crate::parking::Parked;
 use crate::reading::Reading;
 use crate::timers::Now;
-
-/// Bytes of neighbours that are read for one batch.
-const AROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Entries that came, and where from.
 #[derive(Debug)]
@@ -85,7 +82,7 @@ impl<R: CryptoRng> Engine<R> {
         let what = Wanted::Entries {
             ranges,
             ids: Vec::new(),
-            entries_max: 4 * BATCH_ENTRIES_MAX,
+            entries_max: AROUND_MAX,
             bytes_max: AROUND_BYTES_MAX,
         };
         self.read(Reading::Around(batch), what);
@@ -148,7 +145,11 @@ impl<R: CryptoRng> Engine<R> {
                 }
             }
         }
-        if let (Some(link), Some(_), false) = (from, &answer, taken.is_empty()) {
+        // What is older than the newest that others are known to hold of its author is not told one by one.
+        let fills_gap = taken.iter().any(|(_, header, ..)| {
+            self.log.chain(&header.author).is_some_and(|chain| chain.seq > header.seq)
+        });
+        if let (Some(link), Some(_), true) = (from, &answer, fills_gap) {
             self.filling.insert(link);
         }
         self.persist(changes);

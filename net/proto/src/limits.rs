@@ -132,6 +132,18 @@ pub const HOURLY_BYTES: u64 = 16 * 1024 * 1024;
 pub const COMPARE_MS: u64 = 60_000;
 /// See [`COMPARE_MS`].
 pub const COMPARE_JITTER_MS: u64 = 20_000;
+/// An entry's lamport never reaches this by an honest author: what is above is not followed.
+pub const LAMPORT_HONEST_MAX: u64 = 1 << 62;
+/// Entries beside those that come which are read to judge them, and their bytes.
+pub const AROUND_MAX: usize = 4 * BATCH_ENTRIES_MAX;
+/// See [`AROUND_MAX`].
+pub const AROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How far our clock may be from most others' before we make no op, in minutes.
+pub const CLOCK_OFF_MINUTES: i64 = 5;
+/// How long to wait before telling of an entry, in milliseconds, and by how much more by chance.
+pub const TELL_MS: u64 = 50;
+/// See [`TELL_MS`].
+pub const TELL_JITTER_MS: u64 = 200;
 /// Links over which a member tells of an entry that came from someone else.
 pub const TELL_MAX: usize = 6;
 /// An author hears within this, in milliseconds, that their entries were taken in.

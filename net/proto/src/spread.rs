@@ -18,14 +18,10 @@ use crate::encoding::List;
 use crate::engine::{Channel, Engine};
 use crate::error::Reject;
 use crate::ids::{LinkId, MemberId};
-use crate::limits::{ACK_MS, IDS_MAX, TELL_MAX};
+use crate::limits::{ACK_MS, IDS_MAX, TELL_JITTER_MS, TELL_MAX, TELL_MS};
 use crate::link::{Entries, Frontier, Have, LinkMsg, Space, Tip};
 use crate::log::{Entry, EntryHeader};
 use crate::timers::Now;
-
-/// How long to wait before advertising: 50 ms and up to 200 more.
-const ADVERTISE_MS: u64 = 50;
-const ADVERTISE_JITTER_MS: u64 = 200;
 
 impl<R: CryptoRng> Engine<R> {
     /// An own entry goes to every link whose member may read it, ops before it.
@@ -120,8 +116,8 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     fn plan_have(&mut self, now: Now, link: LinkId, tip: Tip) {
-        let jitter = self.rng.next_u64().checked_rem(ADVERTISE_JITTER_MS).unwrap_or(0);
-        let due = now.instant.after_ms(ADVERTISE_MS.saturating_add(jitter));
+        let jitter = self.rng.next_u64().checked_rem(TELL_JITTER_MS).unwrap_or(0);
+        let due = now.instant.after_ms(TELL_MS.saturating_add(jitter));
         if let Some(up) = self.up(link) {
             up.have.push(tip);
             up.have_due.get_or_insert(due);

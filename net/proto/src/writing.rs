@@ -14,14 +14,13 @@ use crate::ids::{EntryId, LocalId, RequestId};
 use crate::intake::accepted;
 use crate::kdf::{Label, kdf};
 use crate::keys::draw;
-use crate::limits::{ENTRY_DEPS_MAX, OUTBOX_MAX, SUITE, TEXT_MAX, VERSION, VERSIONS_MAX};
+use crate::limits::{
+    ENTRY_DEPS_MAX, LAMPORT_HONEST_MAX, OUTBOX_MAX, SUITE, TEXT_MAX, VERSION, VERSIONS_MAX,
+};
 use crate::log::{Ends, Entry, EntryBody, EntryHeader, Own, Versions};
 use crate::message::{self, Body};
 use crate::reading::Reading;
 use crate::timers::Now;
-
-/// An entry's lamport never reaches this by an honest author (docs/protocol.md, "Entries").
-const LAMPORT_HONEST_MAX: u64 = 1 << 62;
 
 /// What is to become of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
