@@ -51,7 +51,8 @@ impl World {
         else {
             return;
         };
-        let last = own.entry.parse(&me.group).unwrap();
+        // Whose lamport is at its end already has nothing more to say.
+        let Ok(last) = own.entry.parse(&me.group) else { return };
         let another =
             memory.entries.values().find(|entry| entry.author != me.id && entry.seq < own.seq);
         let versions =

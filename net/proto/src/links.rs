@@ -226,7 +226,9 @@ impl<R: CryptoRng> Engine<R> {
         }
         self.on_heads(now, link, &hello.heads);
         if self.up(link).is_some_and(|up| up.hello_is_stale) {
+            // They may hold what came meanwhile, and then nothing else would tell them that we do too.
             self.push_ops(link);
+            self.ask_ops(link);
             self.check_linked(now, link);
         }
         Ok(())
