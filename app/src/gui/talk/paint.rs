@@ -76,7 +76,7 @@ fn paint_message(
     (rect, head): (Rect, bool),
 ) {
     let palette = Palette::of(ui.ctx());
-    let (says, _) = words_of(message);
+    let (says, said) = words_of(message);
     let builder = UiBuilder::new()
         .id_salt(("message", message.id))
         .max_rect(rect)
@@ -104,6 +104,11 @@ fn paint_message(
         }
         let at = pos2(x, rect.top() + if head { HEAD } else { 2.0 });
         let words = Rect::from_min_size(at, laid.text.size());
+        if !said {
+            // Else it could be taken for words, or for something said of the message above.
+            let place = words.expand2(vec2(8.0, 1.0));
+            ui.painter().rect_filled(place, theme::RADIUS_BUTTON, palette.rail);
+        }
         // Selected with the pointer; with Tab one would stop at every message.
         let sense = Sense::click_and_drag() - Sense::FOCUSABLE;
         let response = ui.interact(words, ui.unique_id().with("words"), sense);
@@ -117,8 +122,8 @@ fn paint_message(
             palette.text,
             Stroke::NONE,
         );
-        if let Some(note) = &laid.note {
-            let place = Rect::from_min_size(words.left_bottom() + vec2(0.0, 1.0), note.size());
+        if let Some((note, gap)) = &laid.note {
+            let place = Rect::from_min_size(words.left_bottom() + vec2(0.0, *gap), note.size());
             ui.painter().galley(place.min, note.clone(), palette.muted);
             say(ui, place, "note", Role::Label, note.text());
         }

@@ -41,6 +41,15 @@ const EDITED: &str = "edited";
 /// What stands below messages that cannot both be next: a copied profile, or something worse.
 const FORKED: &str = "this device said two things at once";
 
+/// Line height of what is said below a message.
+const LINE_NOTE: f32 = 18.0;
+
+/// Room below that, so that it belongs to the message above it and not to the next.
+const BELOW_NOTE: f32 = 10.0;
+
+/// Room above it, below what stands in place of words.
+const ABOVE_NOTE: f32 = 4.0;
+
 /// A row, whatever else is loaded around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
@@ -135,8 +144,8 @@ pub(super) struct Laid {
     pub(super) height: f32,
     /// What it says; for a message, its words.
     pub(super) text: Arc<Galley>,
-    /// What is said below a message.
-    pub(super) note: Option<Arc<Galley>>,
+    /// What is said below a message, and how far below its words.
+    pub(super) note: Option<(Arc<Galley>, f32)>,
 }
 
 /// What stands for a message, and whether its author said it so.
@@ -192,17 +201,21 @@ pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32
     let Some(message) = talk.messages.get(nth) else { return plain("", 0.0) };
     let room = width - GUTTER;
     let (says, said) = words_of(message);
-    let ink = if said { palette.text } else { palette.muted };
-    let form = format(theme::SIZE_BODY, palette.body_weight(), ink);
+    let form = if said {
+        format(theme::SIZE_BODY, palette.body_weight(), palette.text)
+    } else {
+        format(theme::SIZE_PREVIEW, 400.0, palette.muted)
+    };
     let text = wrapped(ui, says, format_lines(form, theme::LINE_BODY), room);
     let notes = notes_of(message);
     let note = (!notes.is_empty()).then(|| {
         let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
-        wrapped(ui, &notes.join("\n"), format_lines(form, 18.0), room)
+        let gap = if said { 0.0 } else { ABOVE_NOTE };
+        (wrapped(ui, &notes.join("\n"), format_lines(form, LINE_NOTE), room), gap)
     });
     let above = if head { HEAD } else { 2.0 };
-    let below = note.as_ref().map_or(0.0, |note| note.size().y + 1.0);
-    Laid { height: (above + text.size().y + below + 4.0).round(), text, note }
+    let below = note.as_ref().map_or(4.0, |(note, gap)| gap + note.size().y + BELOW_NOTE);
+    Laid { height: (above + text.size().y + below).round(), text, note }
 }
 
 #[cfg(test)]
