@@ -5,7 +5,7 @@ use eframe::egui::{
     accesskit, pos2, text_selection::LabelSelectionState, vec2,
 };
 
-use super::rows::{GUTTER, HEAD, Kind, Laid, Row, words_of};
+use super::rows::{GUTTER, HEAD, Kind, Laid, Row, is_mine, words_of};
 use crate::{
     backend::MessageView,
     gui::{
@@ -42,8 +42,8 @@ pub(super) fn paint(
         }
         Kind::Message { nth, head } => {
             let Some(message) = talk.messages.get(nth) else { return };
-            let me = talk.members.iter().any(|member| member.me && member.member == message.author);
-            let name = if me { "You" } else { name_or_nameless(&message.pseudonym) };
+            let name =
+                if is_mine(talk, message) { "You" } else { name_or_nameless(&message.pseudonym) };
             let time = model.clock.time(message.sent_at_ms);
             paint_message(ui, message, (name, &time), laid, (rect, head));
         }

@@ -32,14 +32,14 @@ const UNKNOWN: &str = "This needs a newer Kith";
 /// What stands where words were taken back.
 const GONE: &str = "These words were taken back";
 
-/// What stands below a message that nobody has yet.
-const WAITING: &str = "Will be sent when someone can be reached";
-
 /// What stands below a message whose words were others before.
-const EDITED: &str = "edited";
+const EDITED: &str = "Edited";
 
 /// What stands below messages that cannot both be next: a copied profile, or something worse.
-const FORKED: &str = "this device said two things at once";
+const FORKED: &str = "Their device said two things at once";
+
+/// That, below one's own.
+const FORKED_MINE: &str = "Your device said two things at once";
 
 /// Line height of what is said below a message.
 const LINE_NOTE: f32 = 18.0;
@@ -157,18 +157,56 @@ pub(super) fn words_of(message: &MessageView) -> (&str, bool) {
     }
 }
 
+/// Whether it is one's own.
+pub(super) fn is_mine(talk: &Talk, message: &MessageView) -> bool {
+    talk.members.iter().any(|member| member.me && member.member == message.author)
+}
+
+/// How many messages wait, up to the nth; none when the next waits too: then it is said there, once.
+fn waiting_at(messages: &[MessageView], nth: usize) -> usize {
+    let next = nth.saturating_add(1);
+    if messages.get(next).is_some_and(|message| message.waiting) {
+        return 0;
+    }
+    messages.iter().take(next).rev().take_while(|message| message.waiting).count()
+}
+
 /// What is to be said below a message, a line each.
-fn notes_of(message: &MessageView) -> Vec<String> {
-    let notes = [(message.edited, EDITED), (message.forked, FORKED), (message.waiting, WAITING)];
-    let notes = notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, says)| says.to_owned());
-    let unheard = message.unheard.iter().map(|unheard| {
-        let name = match unheard.pseudonym.trim() {
-            "" => "someone whose name has not arrived",
-            name => name,
-        };
-        format!("written before {name} {}", if unheard.left { "left" } else { "came" })
+fn notes_of(message: &MessageView, mine: bool, waiting: usize) -> Vec<String> {
+    let forked = if mine { FORKED_MINE } else { FORKED };
+    let marks = [(message.edited, EDITED), (message.forked, forked)];
+    let mut notes: Vec<String> =
+        marks.iter().filter(|(is_so, _)| *is_so).map(|(_, says)| (*says).to_owned()).collect();
+    for (left, verb) in [(true, "left"), (false, "came")] {
+        let who = message.unheard.iter().filter(|unheard| unheard.left == left);
+        let who: Vec<&str> = who.map(|unheard| unheard.pseudonym.as_str()).collect();
+        notes.extend(listed(&who).map(|who| format!("Written before {who} {verb}")));
+    }
+    notes.extend(match waiting {
+        0 => None,
+        1 => Some("Will be sent when someone can be reached".to_owned()),
+        n => Some(format!("The last {n} will be sent when someone can be reached")),
     });
-    notes.chain(unheard).collect()
+    notes
+}
+
+/// `Alder, Birch and Wren`, on one line whatever the names are.
+fn listed(names: &[&str]) -> Option<String> {
+    let (mut all, mut nameless): (Vec<String>, usize) = (Vec::new(), 0);
+    for name in names.iter().map(|name| name.trim()) {
+        if name.is_empty() {
+            nameless = nameless.saturating_add(1);
+        } else {
+            all.push(name.replace(char::is_control, " "));
+        }
+    }
+    match nameless {
+        0 => {}
+        1 => all.push("someone whose name has not arrived".to_owned()),
+        n => all.push(format!("{n} people whose names have not arrived")),
+    }
+    let last = all.pop()?;
+    Some(if all.is_empty() { last } else { format!("{} and {last}", all.join(", ")) })
 }
 
 /// Lays a row out. The same words at the same width come from a cache of the typesetter's.
@@ -207,7 +245,7 @@ pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32
         format(theme::SIZE_PREVIEW, 400.0, palette.muted)
     };
     let text = wrapped(ui, says, format_lines(form, theme::LINE_BODY), room);
-    let notes = notes_of(message);
+    let notes = notes_of(message, is_mine(talk, message), waiting_at(&talk.messages, nth));
     let note = (!notes.is_empty()).then(|| {
         let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
         let gap = if said { 0.0 } else { ABOVE_NOTE };
@@ -225,9 +263,8 @@ mod tests {
     use super::*;
     use crate::backend::Unheard;
 
-    #[test]
-    fn what_became_of_a_message_is_said_below_it_or_in_its_place() {
-        let plain = MessageView {
+    fn plain() -> MessageView {
+        MessageView {
             id: [1; 32],
             author: MemberId([2; 32]),
             pseudonym: "Wren".to_owned(),
@@ -240,17 +277,47 @@ mod tests {
             forked: false,
             unheard: Vec::new(),
             waiting: false,
-        };
-        assert_eq!((words_of(&plain), notes_of(&plain).len()), (("hello", true), 0));
+        }
+    }
+
+    #[test]
+    fn what_became_of_a_message_is_said_below_it_or_in_its_place() {
+        let plain = plain();
+        let notes = |message: &MessageView| notes_of(message, false, 0);
+        assert_eq!((words_of(&plain), notes(&plain).len()), (("hello", true), 0));
         let marked = MessageView { edited: true, forked: true, ..plain.clone() };
         assert_eq!(words_of(&marked), ("hello", true));
-        assert_eq!(notes_of(&marked), [EDITED, FORKED]);
+        assert_eq!(notes(&marked), [EDITED, FORKED]);
+        assert_eq!(notes_of(&marked, true, 0), [EDITED, FORKED_MINE]);
         let unheard = |pseudonym: &str, left| Unheard { pseudonym: pseudonym.to_owned(), left };
         let unheard = vec![unheard("Alder", true), unheard("", false)];
         let late = MessageView { unheard, ..plain.clone() };
-        let came = "written before someone whose name has not arrived came";
-        assert_eq!(notes_of(&late), ["written before Alder left", came]);
+        let came = "Written before someone whose name has not arrived came";
+        assert_eq!(notes(&late), ["Written before Alder left", came]);
         let gone = MessageView { text: String::new(), gone: true, ..plain };
         assert_eq!(words_of(&gone), (GONE, false));
+    }
+
+    #[test]
+    fn several_people_share_a_line_and_no_name_makes_another() {
+        assert_eq!(listed(&[]), None);
+        assert_eq!(listed(&["Alder", "Birch\nEdited"]).as_deref(), Some("Alder and Birch Edited"));
+        let three = listed(&["", "Alder", " ", "Wren"]);
+        let says = "Alder, Wren and 2 people whose names have not arrived";
+        assert_eq!(three.as_deref(), Some(says));
+    }
+
+    #[test]
+    fn that_messages_wait_is_said_once_below_the_last_of_them() {
+        let sent = plain();
+        let waits = MessageView { waiting: true, ..plain() };
+        let messages = [sent.clone(), waits.clone(), waits.clone(), waits.clone()];
+        let counts: Vec<usize> = (0..4).map(|nth| waiting_at(&messages, nth)).collect();
+        assert_eq!(counts, [0, 0, 0, 3]);
+        assert_eq!(waiting_at(&messages[..2], 1), 1);
+        let one = notes_of(&waits, true, 1);
+        assert_eq!(one, ["Will be sent when someone can be reached"]);
+        let three = notes_of(&waits, true, 3);
+        assert_eq!(three, ["The last 3 will be sent when someone can be reached"]);
     }
 }
