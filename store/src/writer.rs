@@ -142,6 +142,10 @@ impl Store {
         let shared = Arc::clone(&self.shared);
         let now_ms = now_ms();
         for change in changes {
+            // What belongs to one entry, op or message is durable together: it is never cut.
+            if begins_unit(change) && self.waiting.bytes() > BATCH_MAX / 2 {
+                self.flush()?;
+            }
             let mut filing = filing(&shared, &self.waiting, group);
             let arrival = self.arrivals.entry(group.me.group).or_default();
             let mut counters = Counters { arrival, cursor: &mut self.cursor, now_ms };
@@ -174,6 +178,26 @@ impl Store {
     /// Whether anyone still holds what a store opened.
     pub(crate) fn watch(&self) -> Weak<Shared> {
         Arc::downgrade(&self.shared)
+    }
+}
+
+/// Whether a change begins what must not be cut. What follows it up to the next one takes at most half a
+/// batch: an entry of some 75 KB, its chain, and what it does to sixteen others of its author.
+const fn begins_unit(change: &Change) -> bool {
+    match change {
+        Change::Op(_) | Change::Entry(_) | Change::Written(_) => true,
+        Change::Chain(_)
+        | Change::Card(_)
+        | Change::Invite(_)
+        | Change::Met(..)
+        | Change::Fork(_)
+        | Change::Gone(_)
+        | Change::Instead(_)
+        | Change::Unwritten(_)
+        | Change::Displaced(_)
+        | Change::Held(..)
+        | Change::Arrival(_)
+        | Change::Notice(_) => false,
     }
 }
 

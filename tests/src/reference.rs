@@ -168,7 +168,9 @@ impl Reference {
             let is_reason = match &self.ops[op].1 {
                 OpBody::InviteCancel(cancel) => Some(cancel.invite) == self.invite_of(add),
                 OpBody::Add(_) => {
-                    self.invite_of(op) == self.invite_of(add) && self.rank(op) < self.rank(add)
+                    self.invite_of(op) == self.invite_of(add)
+                        && self.makes(op) != self.makes(add)
+                        && self.rank(op) < self.rank(add)
                 }
                 _ => false,
             };

@@ -39,7 +39,11 @@ impl Clock {
         };
         let mut all: Vec<_> = self.heard.values().map(ahead).chain([0]).collect();
         all.sort_unstable();
-        let median = all.get(all.len() / 2).copied()?;
+        // Of two in the middle, the one that is nearer to ours.
+        let middle = all.len() / 2;
+        let lower = if all.len().is_multiple_of(2) { middle.saturating_sub(1) } else { middle };
+        let [lower, upper] = [lower, middle].map(|at| all.get(at).copied().unwrap_or(0));
+        let median = if lower.saturating_abs() < upper.saturating_abs() { lower } else { upper };
         (median.saturating_abs() > CLOCK_OFF_MINUTES).then_some(median)
     }
 
@@ -48,11 +52,12 @@ impl Clock {
         self.off(now).is_some()
     }
 
-    /// The time to put on an entry, in milliseconds since 1970: ours, or that of most others.
+    /// The time to put on an entry, in milliseconds since 1970: ours, or that of most others if it is
+    /// earlier. Never a later one: an entry that is ahead of everyone's clock is taken in by nobody, and
+    /// those who lie could see to that.
     pub(crate) fn clamped(&self, now: Now) -> u64 {
-        let Some(minutes) = self.off(now) else { return now.unix_ms };
-        let by = minutes.unsigned_abs().saturating_mul(60_000);
-        if minutes < 0 { now.unix_ms.saturating_sub(by) } else { now.unix_ms.saturating_add(by) }
+        let ahead = self.off(now).map_or(0, |minutes| minutes.min(0).unsigned_abs());
+        now.unix_ms.saturating_sub(ahead.saturating_mul(60_000))
     }
 }
 

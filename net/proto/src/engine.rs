@@ -80,6 +80,8 @@ pub struct Engine<R> {
     pub(crate) pairs: Pairs,
     pub(crate) channels: BTreeMap<LinkId, Channel>,
     pub(crate) cards: BTreeMap<MemberId, Card>,
+    /// When a card of a member was last taken in.
+    pub(crate) cards_at: BTreeMap<MemberId, Instant>,
     pub(crate) met: BTreeMap<MemberId, Addr>,
     pub(crate) invites: BTreeMap<OpId, InviteSecret>,
     pub(crate) outbox: VecDeque<Written>,
@@ -156,6 +158,7 @@ impl<R: CryptoRng> Engine<R> {
             pairs: Pairs::default(),
             channels: BTreeMap::new(),
             cards: BTreeMap::new(),
+            cards_at: BTreeMap::new(),
             met: BTreeMap::new(),
             invites: BTreeMap::new(),
             outbox: VecDeque::new(),

@@ -68,6 +68,9 @@ pub enum Refusal {
     /// This device's clock and those of most others differ by more than five minutes.
     #[error("this device's clock is not right: it differs from those of the others")]
     ClockIsOff,
+    /// Members came since it was said who may not read what was said before they came.
+    #[error("people have come since who cannot read this; it can be taken back and said anew")]
+    ReadByMore,
     /// Has to wait for a first connection in this run.
     #[error("this needs a connection to someone in the group first")]
     NotYet,

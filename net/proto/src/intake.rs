@@ -284,7 +284,8 @@ impl<R: CryptoRng> Engine<R> {
         if entry.body.is_none() && !may_lack {
             return Ok(Judged::Dropped);
         }
-        if header.wall > now.unix_ms.saturating_add(FUTURE_MS) {
+        // A lamport ahead of the clock would stand below everything for good.
+        if header.wall.max(header.lamport) > now.unix_ms.saturating_add(FUTURE_MS) {
             return Ok(Judged::Early);
         }
         if let Some(early) = self.check_alone(entry, &header)? {
@@ -341,7 +342,11 @@ impl<R: CryptoRng> Engine<R> {
         let broken = at(seq.checked_add(1))
             .into_iter()
             .filter(|next| next.prev == id && !self.may_follow(&this, next))
-            .collect();
+            .collect::<Vec<_>>();
+        // What would have to be marked, and cannot be any more, is not taken in.
+        if (lacks.is_some() || !broken.is_empty()) && !self.log.may_mark(&author) {
+            return Judged::Dropped;
+        }
         Judged::New(Box::new(New { id, entry: entry.clone(), header, beside, broken, lacks }))
     }
 

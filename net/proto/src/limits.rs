@@ -42,6 +42,8 @@ pub const AGREEMENT_MAX: usize = 16 * 1024;
 /// The name someone bears in a group.
 pub const PSEUDONYM_MAX: usize = 128;
 
+/// How often a newer card of one member is taken in, in milliseconds.
+pub const CARD_EVERY_MS: u64 = 5_000;
 /// Addresses in a card.
 pub const CARD_ADDRS_MAX: usize = 8;
 /// Addresses in an invitation link.
@@ -132,8 +134,6 @@ pub const HOURLY_BYTES: u64 = 16 * 1024 * 1024;
 pub const COMPARE_MS: u64 = 60_000;
 /// See [`COMPARE_MS`].
 pub const COMPARE_JITTER_MS: u64 = 20_000;
-/// An entry's lamport never reaches this by an honest author: what is above is not followed.
-pub const LAMPORT_HONEST_MAX: u64 = 1 << 62;
 /// Entries beside those that come which are read to judge them, and their bytes.
 pub const AROUND_MAX: usize = 4 * BATCH_ENTRIES_MAX;
 /// See [`AROUND_MAX`].

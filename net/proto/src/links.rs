@@ -13,7 +13,8 @@ use crate::engine::{Channel, Engine, Event};
 use crate::error::Reject;
 use crate::ids::{LinkId, MemberId};
 use crate::limits::{
-    ASKED_MS, FUTURE_MS, HANDSHAKE_MS, OPENINGS_MAX, OPENINGS_PER_PEER, PING_MS, SILENT_MS, VERSION,
+    ASKED_MS, CARD_EVERY_MS, FUTURE_MS, HANDSHAKE_MS, OPENINGS_MAX, OPENINGS_PER_PEER, PING_MS,
+    SILENT_MS, VERSION,
 };
 use crate::link::frame::Deframer;
 use crate::link::{ANSWER_LEN, Ends, Hello, LinkMsg, Opened, Opening, Up};
@@ -195,7 +196,7 @@ impl<R: CryptoRng> Engine<R> {
             LinkMsg::Entries(entries) => self.on_entries(now, link, entries),
             LinkMsg::Have(have) => self.on_have(now, link, &have),
             LinkMsg::Ping(digest) => {
-                self.on_ping(link, digest);
+                self.on_ping(now, link, digest);
                 Ok(())
             }
             LinkMsg::Pong(_) => Ok(()),
@@ -242,13 +243,18 @@ impl<R: CryptoRng> Engine<R> {
         let is_older = self.cards.get(&card.member).is_some_and(|held| held.wall >= card.wall);
         // A clock far ahead would pin these addresses for good.
         let is_early = card.wall > now.unix_ms.saturating_add(FUTURE_MS);
-        if card.member == self.me.id || is_older || is_early {
+        // Each is written and passed on to everyone: one of a member in five seconds is enough, and it comes
+        // again with their Hello.
+        let last = self.cards_at.get(&card.member);
+        let is_hasty = last.is_some_and(|last| now.instant < last.after_ms(CARD_EVERY_MS));
+        if card.member == self.me.id || is_older || is_early || is_hasty {
             return;
         }
         let group = self.me.group;
         if !self.dag.all_subkeys(&card.member).any(|msk| card.verify(&group, &msk).is_ok()) {
             return;
         }
+        self.cards_at.insert(card.member, now.instant);
         self.cards.insert(card.member, card.clone());
         self.persist(vec![Change::Card(card.clone())]);
         self.event(Event::Members);
@@ -343,16 +349,25 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// What they hold is not what we hold: who lacks what is seen from the frontiers.
-    fn on_ping(&mut self, link: LinkId, digest: u64) {
+    fn on_ping(&mut self, now: Now, link: LinkId, digest: u64) {
         let Some(up) = self.up(link) else { return };
         let is_quiet = up.linked && up.heard_frontier && !up.is_asking() && up.have.is_empty();
         let member = up.member;
-        if digest == 0 || !is_quiet {
+        // Each costs us a look at everything they may read: not more often than they are due.
+        if digest == 0 || !is_quiet || now.instant < up.looked.after_ms(PING_MS / 2) {
             return;
         }
-        let is_alike = digest == self.short_digest_for(&member);
+        up.looked = now.instant;
+        let ours = self.short_digest_for(&member);
         let Some(up) = self.up(link) else { return };
-        up.unlike = if is_alike { 0 } else { up.unlike.saturating_add(1) };
+        let is_same_as_before =
+            core::mem::replace(&mut up.unlike_as, (ours, digest)) == (ours, digest);
+        up.unlike = match (ours == digest, is_same_as_before) {
+            (true, _) => 0,
+            (false, true) => up.unlike.saturating_add(1),
+            // Something else is missing than before: that is no reason to wait longer.
+            (false, false) => up.unlike.min(1).saturating_add(1),
+        };
         // Once is no wonder: words may be on their way. What never goes away is said ever more rarely.
         if up.unlike > 1 && up.unlike.is_power_of_two() {
             self.say_frontier(link);

@@ -10,12 +10,12 @@ use crate::change::{Change, Instead, Notice, Wanted, Written};
 use crate::encoding::{Bytes, List, Text};
 use crate::engine::{Done, Engine, Event, Which};
 use crate::error::{Refusal, Reject};
-use crate::ids::{EntryId, LocalId, RequestId};
+use crate::ids::{EntryId, LocalId, OpId, RequestId};
 use crate::intake::accepted;
 use crate::kdf::{Label, kdf};
 use crate::keys::draw;
 use crate::limits::{
-    ENTRY_DEPS_MAX, LAMPORT_HONEST_MAX, OUTBOX_MAX, SUITE, TEXT_MAX, VERSION, VERSIONS_MAX,
+    ENTRY_DEPS_MAX, FUTURE_MS, OUTBOX_MAX, SUITE, TEXT_MAX, VERSION, VERSIONS_MAX,
 };
 use crate::log::{Ends, Entry, EntryBody, EntryHeader, Own, Versions};
 use crate::message::{self, Body};
@@ -40,7 +40,7 @@ impl<R: CryptoRng> Engine<R> {
         reply_to: Option<EntryId>,
     ) -> Result<Done, Refusal> {
         let text = text_of(text)?;
-        self.write(now, &Body::Text(message::Text { reply_to, text }), None)
+        self.write(now, &Body::Text(message::Text { reply_to, text }))
     }
 
     /// A person says something else instead. None: answered when the message was read.
@@ -134,26 +134,23 @@ impl<R: CryptoRng> Engine<R> {
             versions.push(Own { seq: header.seq, id: entry.id() });
             (reply_to, is_there) = (edit.words.reply_to, true);
         }
-        let waiting = self.waiting_edit_of(id);
         match rewrite {
-            Rewrite::Edit(_, text) if is_there || waiting.is_some() => {
+            Rewrite::Edit(_, text) if is_there => {
                 // One more must fit, to take it back.
                 if versions.len() >= VERSIONS_MAX.saturating_sub(1) {
                     return Err(Refusal::Bad("this message was changed too often; take it back"));
                 }
+                self.check_readers_of_edit(&header.ops)?;
                 let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
-                let reply_to = waiting.map_or(reply_to, |(_, reply_to)| reply_to);
                 let words = message::Text { reply_to, text };
                 let body = Body::Edit(message::Edit { versions, words });
-                let waiting = waiting.map(|(local, _)| local);
-                self.write(now, &body, waiting).map(|_said| Done::Nothing)
+                self.write(now, &body).map(|_said| Done::Nothing)
             }
             Rewrite::Edit(..) => Err(Refusal::NoSuchMessage),
-            Rewrite::TakeBack(_) if is_there || waiting.is_some() => {
+            Rewrite::TakeBack(_) if is_there => {
                 let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
                 let body = Body::TakeBack(message::TakeBack { versions });
-                let waiting = waiting.map(|(local, _)| local);
-                self.write(now, &body, waiting).map(|_said| Done::Nothing)
+                self.write(now, &body).map(|_said| Done::Nothing)
             }
             // It is gone already; an entry that is no message cannot be taken back.
             Rewrite::TakeBack(_) if root.body.is_none() => Ok(Done::Nothing),
@@ -161,32 +158,22 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    /// The edit of a message that waits to be signed, and what it answers: what comes now takes its place.
-    fn waiting_edit_of(&self, root: EntryId) -> Option<(LocalId, Option<EntryId>)> {
-        self.outbox.iter().find_map(|written| match Body::decode(&written.payload) {
-            Ok(Body::Edit(edit)) if edit.versions.root().is_some_and(|(own, _)| own.id == root) => {
-                Some((written.local, edit.words.reply_to))
-            }
-            Ok(
-                Body::Edit(_)
-                | Body::Text(_)
-                | Body::TakeBack(_)
-                | Body::Noop(_)
-                | Body::Unknown(_),
-            )
-            | Err(_) => None,
-        })
+    /// An edit is read by the members of today: nobody may come to know by it what was said before they
+    /// came. So it is signed at once or not at all, for meanwhile someone might come.
+    fn check_readers_of_edit(&mut self, view: &[OpId]) -> Result<(), Refusal> {
+        if !self.may_sign {
+            return Err(Refusal::NotYet);
+        }
+        let then = self.dag.readers(view).ok_or(Refusal::NoSuchMessage)?;
+        if self.dag.members().is_subset(&then.members) { Ok(()) } else { Err(Refusal::ReadByMore) }
     }
 
-    /// Makes something of ours durable; signed at once if our chain can go on. `instead` of it nothing
-    /// waits any more.
-    fn write(&mut self, now: Now, body: &Body, instead: Option<LocalId>) -> Result<Done, Refusal> {
-        if self.outbox.len() >= OUTBOX_MAX && instead.is_none() {
+    /// Makes something of ours durable; signed at once if our chain can go on.
+    fn write(&mut self, now: Now, body: &Body) -> Result<Done, Refusal> {
+        if self.outbox.len() >= OUTBOX_MAX {
             return Err(Refusal::Busy);
         }
         let payload = payload_of(body)?;
-        let before: Vec<_> = instead.map(Change::Unwritten).into_iter().collect();
-        self.outbox.retain(|written| Some(written.local) != instead);
         if self.may_sign {
             self.sign_outbox(now);
         }
@@ -198,17 +185,18 @@ impl<R: CryptoRng> Engine<R> {
             payload,
         };
         if self.may_sign && self.outbox.is_empty() {
-            match self.sign(now, written.clone(), Some(before.clone())) {
+            match self.sign(now, written.clone(), false) {
                 Ok(id) => return Ok(Done::Said(id)),
                 Err(Reject::TooLong) => return Err(Refusal::TooLarge),
-                // More heads than a view may name: it stays written until they are merged.
+                // More heads than a view may name: it stays written until they are merged. An edit does not
+                // wait: see `check_readers_of_edit`.
+                Err(_not_now) if matches!(body, Body::Edit(_)) => return Err(Refusal::NotYet),
                 Err(_not_now) => {}
             }
         }
         let local = written.local;
         self.outbox.push_back(written.clone());
-        let mut changes = before;
-        changes.push(Change::Written(written));
+        let mut changes = vec![Change::Written(written)];
         changes.extend(self.effects_of_written(body, local));
         self.persist(changes);
         Ok(Done::Written(local))
@@ -243,7 +231,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         while let Some(written) = self.outbox.pop_front() {
             // What was durable fits; were it not so, it would stay written and never be sent.
-            if self.sign(now, written.clone(), None).is_err() {
+            if self.sign(now, written.clone(), true).is_err() {
                 self.outbox.push_front(written);
                 return;
             }
@@ -260,23 +248,15 @@ impl<R: CryptoRng> Engine<R> {
         self.outbox.remove(at).map(|written| written.local)
     }
 
-    /// Signs one message on top of our chain, makes it durable and pushes it. `fresh`: it was not durable
-    /// before, and these changes go with it.
-    fn sign(
-        &mut self,
-        now: Now,
-        written: Written,
-        fresh: Option<Vec<Change>>,
-    ) -> Result<EntryId, Reject> {
-        let was_durable = fresh.is_none();
-        let (entry, header) = self.next_entry(&written)?;
+    /// Signs one message on top of our chain, makes it durable and pushes it.
+    fn sign(&mut self, now: Now, written: Written, was_durable: bool) -> Result<EntryId, Reject> {
+        let (entry, header) = self.next_entry(now, &written)?;
         let id = entry.id();
         let body = entry.body.as_ref().map(|body| Body::decode(&body.payload));
         let is_shown = body.is_none_or(|body| body.map_or(true, |body| body.is_shown()));
         let effects = self.effects(&header, id, &entry);
         let local = was_durable.then_some(written.local);
-        let mut changes = fresh.unwrap_or_default();
-        changes.push(accepted(now, (id, &entry, &header), local, is_shown));
+        let mut changes = vec![accepted(now, (id, &entry, &header), local, is_shown)];
         changes.extend(self.log.note(id, &header, Vec::new()));
         // Of what was written before, this device heard when it was written.
         changes.extend(
@@ -293,23 +273,34 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// The next entry of our own chain.
-    fn next_entry(&self, written: &Written) -> Result<(Entry, EntryHeader), Reject> {
-        let own = self.log.chain(&self.me.id);
-        let (seq, prev, lamport) = own.map_or((0, EntryId::ZERO, 0), |chain| {
+    fn next_entry(&mut self, now: Now, written: &Written) -> Result<(Entry, EntryHeader), Reject> {
+        let own = self.log.chain(&self.me.id).cloned();
+        let (seq, prev, lamport) = own.as_ref().map_or((0, EntryId::ZERO, 0), |chain| {
             (chain.seq.saturating_add(1), chain.id, chain.lamport)
         });
         // A view never shrinks: what our last entry named, and our own coming, stays in it.
         let mut must: Vec<_> = self.dag.coming_of(&self.me.id).into_iter().collect();
-        must.extend(own.map_or(&[][..], |chain| &chain.ops));
+        must.extend(own.map(|chain| chain.ops).unwrap_or_default());
         let view = self.dag.view_with(&must).ok_or(Reject::Op("too many heads: a Merge is due"))?;
+        // A lamport that is ahead of the clock is not followed: everyone would have to wait for ours.
+        let highest = now.unix_ms.saturating_add(FUTURE_MS / 2);
         let mut others: Vec<_> = self
             .log
             .chains()
-            .filter(|chain| chain.author != self.me.id && chain.lamport < LAMPORT_HONEST_MAX)
-            .map(|chain| (chain.lamport, chain.id))
+            .filter(|chain| chain.author != self.me.id && chain.lamport <= highest)
+            .map(|chain| (chain.lamport, chain.id, chain.ops.clone()))
             .collect();
         others.sort_unstable_by(|a, b| b.cmp(a));
-        let seen = others.first().map_or(0, |(lamport, _)| *lamport);
+        let seen = others.first().map_or(0, |(lamport, ..)| *lamport);
+        // Named are only those that every reader of this one may read: their ids tell that they exist.
+        let readers = self.dag.readers(&view).ok_or(Reject::Early)?;
+        let mut deps = Vec::new();
+        for (_, id, ops) in others {
+            let theirs = self.dag.readers(&ops);
+            if theirs.is_some_and(|theirs| readers.members.is_subset(&theirs.members)) {
+                deps.push(id);
+            }
+        }
         let header = EntryHeader {
             v: VERSION,
             suite: SUITE,
@@ -317,7 +308,7 @@ impl<R: CryptoRng> Engine<R> {
             author: self.me.id,
             seq,
             prev,
-            deps: List::first(others.into_iter().map(|(_, id)| id).take(ENTRY_DEPS_MAX)),
+            deps: List::first(deps.into_iter().take(ENTRY_DEPS_MAX)),
             ops: List::first(view),
             lamport: seen.max(lamport).saturating_add(1),
             msk: 0,

@@ -60,8 +60,8 @@ pub struct Dag {
     views: BTreeMap<Vec<OpId>, Arc<Standing>>,
 }
 
-/// Views whose members are remembered; beyond, the memory is emptied and fills again.
-const VIEWS_MAX: usize = 256;
+/// Views whose members are remembered; beyond, one gives way to another.
+const VIEWS_MAX: usize = 4096;
 
 impl Dag {
     /// A DAG that holds only its root.
@@ -265,8 +265,8 @@ impl Dag {
             return None;
         }
         let readers = Arc::new(self.standing_of(&self.closure(view)));
-        if self.views.len() >= VIEWS_MAX {
-            self.views.clear();
+        while self.views.len() >= VIEWS_MAX {
+            self.views.pop_first();
         }
         self.views.insert(view.to_vec(), Arc::clone(&readers));
         Some(readers)

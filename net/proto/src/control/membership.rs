@@ -120,7 +120,10 @@ impl Dag {
                 &other.body,
                 OpBody::InviteCancel(cancel) if Some(cancel.invite) == add.uses()
             );
-            let is_earlier = other.uses() == add.uses() && rank(&other.author) < rank(&add.author);
+            // Who let in the same person with the same keys did nothing to them: the newcomer signed both.
+            let is_earlier = other.uses() == add.uses()
+                && other.makes != add.makes
+                && rank(&other.author) < rank(&add.author);
             let is_reason = is_cancelled || is_earlier;
             let is_beside = !other.past.contains(at) && !add.past.contains(beside);
             is_reason && other.id != add.id && is_beside && !is_acked(&[beside])
@@ -239,11 +242,15 @@ impl Dag {
             let since = minutes_to_unix_ms(node.header.wall).saturating_add(60_000);
             !heard.contains(*at) && since <= written
         });
+        let readers = self.standing_of(&heard).members;
         let mut unheard: Vec<_> = unheard
             .filter_map(|(_, node)| match (&node.body, node.makes) {
-                (OpBody::Leave(_), _) => Some(Unheard::Left(node.author)),
+                (OpBody::Leave(_), _) => {
+                    readers.contains(&node.author).then_some(Unheard::Left(node.author))
+                }
                 (_, Some(member)) => {
-                    self.members().contains(&member).then_some(Unheard::Came(member))
+                    let is_late = self.members().contains(&member) && !readers.contains(&member);
+                    is_late.then_some(Unheard::Came(member))
                 }
                 (_, None) => None,
             })

@@ -144,7 +144,8 @@ impl<R: CryptoRng> Engine<R> {
         let is_for_us = self.dag.invite(&secret.invite).is_some_and(|(author, invite)| {
             author == from && invite.admitters.contains(&self.me.id)
         });
-        if is_for_us {
+        // The first one stays: nobody has a reason to give another.
+        if is_for_us && !self.invites.contains_key(&secret.invite) {
             self.keep_invite(secret);
         }
     }

@@ -72,6 +72,10 @@ pub(crate) struct Up {
     pub(crate) have_due: Option<Instant>,
     /// How many of their Pings in a row told of something else than we hold.
     pub(crate) unlike: u32,
+    /// Ours and theirs, when they last told.
+    pub(crate) unlike_as: (u64, u64),
+    /// When a Ping of theirs was last looked at.
+    pub(crate) looked: Instant,
     /// When they were last heard, and when we last said that we are here.
     pub(crate) heard: Instant,
     pub(crate) pinged: Instant,
@@ -117,6 +121,8 @@ impl Up {
             have_due: None,
             heard: now,
             unlike: 0,
+            unlike_as: (0, 0),
+            looked: Instant(0),
             pinged: now,
         }
     }

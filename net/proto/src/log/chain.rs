@@ -71,6 +71,12 @@ impl Log {
         !is_full && (is_known || self.forks_of(author).count() < FORKS_MAX)
     }
 
+    /// Whether one more place of an author's chain may be marked.
+    #[must_use]
+    pub(crate) fn may_mark(&self, author: &MemberId) -> bool {
+        self.forks_of(author).count() < FORKS_MAX
+    }
+
     /// What is held of one author.
     #[must_use]
     pub(crate) fn chain(&self, author: &MemberId) -> Option<&Chain> {
@@ -194,10 +200,10 @@ impl Log {
         self.forks.len()
     }
 
-    /// Whether anything is missing between entries that are held.
+    /// Whether anything is missing between entries of an author that are held.
     #[must_use]
-    pub(crate) fn has_gaps(&self) -> bool {
-        self.chains.values().any(|chain| chain.held.len() > 1)
+    pub(crate) fn has_gap(&self, author: &MemberId) -> bool {
+        self.chains.get(author).is_some_and(|chain| chain.held.len() > 1)
     }
 }
 

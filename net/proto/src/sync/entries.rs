@@ -255,7 +255,8 @@ impl<R: CryptoRng> Engine<R> {
 
     /// From time to time, while something is parked or missing: what do you hold?
     pub(crate) fn compare_frontiers(&mut self) {
-        let is_missing = !self.parking.is_empty() || self.log.has_gaps() || {
+        let has_gap = self.dag.members().iter().any(|author| self.log.has_gap(author));
+        let is_missing = !self.parking.is_empty() || has_gap || {
             self.ups().any(|up| up.tips.iter().any(|(author, tip)| self.is_behind(author, *tip)))
         };
         if !is_missing {
@@ -282,7 +283,14 @@ impl<R: CryptoRng> Engine<R> {
         if want.space != Space::Group {
             return Err(Reject::Foreign);
         }
-        if up.serving >= SERVING_MAX {
+        // Parts that overlap would have the same read again and again; nobody honest asks like that.
+        let mut ranges = want.ranges.to_vec();
+        ranges.sort_unstable();
+        let overlap = |pair: &[SeqRange]| match pair {
+            [(author, _, to), (next, from, _)] => author == next && from <= to,
+            _ => false,
+        };
+        if up.serving >= SERVING_MAX || ranges.windows(2).any(overlap) {
             return Err(Reject::Budget);
         }
         up.serving = up.serving.saturating_add(1);
