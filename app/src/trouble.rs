@@ -108,6 +108,10 @@ fn from_refusal(refusal: &Refusal) -> Trouble {
             "unreachable",
             "This needs a connection to someone in the group first. Try again when one of them is there.",
         ),
+        Refusal::ReadByMore => (
+            "too_late",
+            "People have come since who cannot read this. It can be taken back, and said anew.",
+        ),
         Refusal::NotToWelcome => ("bad_params", "This person cannot be counted in by you."),
         Refusal::NotYours => ("not_yours", "Only who made it may do that."),
         Refusal::NoSuchInvite => ("bad_params", "There is no such invitation in this group."),

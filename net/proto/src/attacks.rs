@@ -6,12 +6,14 @@
 //! groups.rs   16 one_text_per_id, 32 cross_group_replay
 //! floods.rs   26 absurd_frontier_is_bounded, 28 heads_bounded
 //! views.rs    7 view_never_shrinks
+//! found.rs    what reading the code to break it brought to light
 //! ```
 //!
 //! Here: a valid encoding of everything that is ever read from a remote, with its decoder.
 
 mod bytes;
 mod floods;
+mod found;
 mod groups;
 mod keys;
 mod views;
