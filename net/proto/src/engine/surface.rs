@@ -58,7 +58,7 @@ pub enum Input {
         /// What was read.
         loaded: Loaded,
     },
-    /// The time of [`Engine::poll_timeout`] has come.
+    /// The time of [`crate::Engine::poll_timeout`] has come.
     Tick,
 }
 
