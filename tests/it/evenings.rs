@@ -34,6 +34,23 @@ fn words_are_sent_also_when_both_heard_meanwhile_that_someone_left() {
     assert_eq!(evening.check(), Ok(()));
 }
 
+/// Found by the evenings: what was taken back came before the word that it was, and was not asked for again.
+#[test]
+fn what_was_taken_back_while_its_author_was_alone_is_known_to_all_as_gone() {
+    let steps = vec![
+        Step::Join { who: 1, by: 0 },
+        Step::Say(0, 1),
+        Step::Say(1, 3),
+        Step::Sleep(0),
+        Step::Join { who: 2, by: 1 },
+        Step::Wake(0),
+        Step::TakeBack(0),
+        Step::Wait(3406),
+    ];
+    let evening = Scenario { people: 4, seed: 86_453, steps };
+    assert_eq!(evening.check(), Ok(()));
+}
+
 /// How many, in all: `SEEDS=10000 cargo nextest run -p tests evenings`.
 fn seeds() -> u64 {
     std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(400)

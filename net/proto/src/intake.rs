@@ -247,6 +247,7 @@ impl<R: CryptoRng> Engine<R> {
                 let waiting = self.gone.keys().filter(|(of, _)| *of == author).count();
                 if waiting < GONE_MAX {
                     self.gone.insert((author, own.id), gone);
+                    self.ask_again(&author, own.seq);
                 } else if !self.log.holds(&author, own.seq) {
                     continue;
                 }
@@ -254,6 +255,16 @@ impl<R: CryptoRng> Engine<R> {
             changes.push(Change::Gone(gone));
         }
         changes
+    }
+
+    /// What came without its body before its author's word for it was not taken in: it may be now.
+    fn ask_again(&mut self, author: &MemberId, seq: u32) {
+        for link in self.greeted() {
+            if let Some(floor) = self.up(link).and_then(|up| up.floors.get_mut(author)) {
+                *floor = (*floor).min(u64::from(seq));
+                self.must_fetch = true;
+            }
+        }
     }
 
     fn judge(
