@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     profile: SpaceKeys,
     groups: RwLock<Vec<Arc<GroupKeys>>>,
     _lock: Arc<File>,
+    #[cfg(test)]
+    pub(crate) power: crate::tests::cut::Power,
 }
 
 impl Shared {
@@ -28,7 +30,15 @@ impl Shared {
         groups: Vec<Arc<GroupKeys>>,
         lock: Arc<File>,
     ) -> Self {
-        Self { engine, gate: RwLock::new(()), profile, groups: RwLock::new(groups), _lock: lock }
+        Self {
+            engine,
+            gate: RwLock::new(()),
+            profile,
+            groups: RwLock::new(groups),
+            _lock: lock,
+            #[cfg(test)]
+            power: Default::default(),
+        }
     }
 
     /// For the writer, and for readers that hold what [`Self::reading`] gives.
@@ -48,6 +58,8 @@ impl Shared {
     /// For the writer alone.
     pub(crate) fn commit(&self, batch: &Batch) -> Result<(), Error> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(test)]
+        self.power.use_up()?;
         self.engine.commit(batch)
     }
 

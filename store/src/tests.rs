@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod chains;
+pub(crate) mod cut;
 mod edits;
 mod messages;
 mod taken_back;

@@ -95,8 +95,9 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers changes, durably when it returns: all or none of those that fit one batch of 256 KiB,
-    /// else several batches in order, cut only between changes.
+    /// Remembers changes, durably when it returns: all or none of those that fit one batch of 128 KiB,
+    /// else several batches in order, cut only before an op, an entry or a written message: what belongs
+    /// to one of them stays with it.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`]; [`Error::TooLarge`] and [`Error::Damaged`], after which the store goes
@@ -173,6 +174,12 @@ impl Store {
     fn flush(&mut self) -> Result<(), Error> {
         let batch = core::mem::take(&mut self.waiting);
         if batch.is_empty() { Ok(()) } else { self.shared.commit(&batch) }
+    }
+
+    /// After so many batches the power fails.
+    #[cfg(test)]
+    pub(crate) fn cut_after(&self, batches: usize) {
+        self.shared.power.cut_after(batches);
     }
 
     /// Whether anyone still holds what a store opened.

@@ -64,6 +64,17 @@ impl Bench {
     pub(crate) fn reader(&self) -> Reader {
         self.store.reader()
     }
+
+    /// Commits until the power fails: after so many batches nothing more reaches the disk.
+    pub(crate) fn commit_cut(
+        &mut self,
+        group: GroupId,
+        changes: &[Change],
+        batches: usize,
+    ) -> bool {
+        self.store.cut_after(batches);
+        self.store.commit(&group, changes).is_ok()
+    }
 }
 
 /// A locked profile.
