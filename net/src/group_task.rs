@@ -109,14 +109,14 @@ impl GroupTask {
     ) -> Result<Self, Error> {
         let group = me.group;
         let engine = Engine::new(me, rand::make_rng(), remembered).map_err(Error::Damaged)?;
-        if seeking::is_over(engine.dag(), &engine.me().id, now()) {
+        if engine.is_over(now()) {
             return Err(Refusal::NotAMember.into());
         }
         let mut swarm = behaviour::swarm(config.mdns)?;
         let on_loopback = config.listen.iter().any(address::is_loopback);
         let (listeners, keeps_port) = listen(&mut swarm, &config, is_first, port)?;
         let control = swarm.behaviour().streams.new_control();
-        let mut task = Self {
+        Ok(Self {
             group,
             engine,
             swarm,
@@ -141,9 +141,7 @@ impl GroupTask {
             incoming: mpsc::channel(INCOMING_MAX),
             opened: mpsc::channel(INCOMING_MAX),
             rejects: 0,
-        };
-        task.on_members();
-        Ok(task)
+        })
     }
 
     /// Runs until the last sender of commands is gone, the store fails, or this device has left and
@@ -472,9 +470,8 @@ impl GroupTask {
                 self.seeking.on_link_down(link, member);
                 self.tell_links();
             }
-            Event::Members => self.on_members(),
-            // What is behind it was told with its commit.
-            Event::Held => {}
+            // What is behind them was told with its commit.
+            Event::Members | Event::Held => {}
         }
     }
 

@@ -98,6 +98,18 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
+    /// Whether this device left, by a Leave of its own.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        !self.dag.members().contains(&self.me.id) && self.dag.left_at(&self.me.id).is_some()
+    }
+
+    /// Whether this device left so long ago that nobody is told any more.
+    #[must_use]
+    pub fn is_over(&self, now: Now) -> bool {
+        self.has_left() && !self.is_leaving(now)
+    }
+
     /// Whether this device left, and some of the others may not have heard of it yet: then they are still
     /// looked for, to tell them.
     pub(crate) fn is_leaving(&self, now: Now) -> bool {

@@ -11,7 +11,7 @@
 use core::fmt;
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use rand_core::CryptoRng;
+use rand_core::{CryptoRng, Rng};
 use serde::{Deserialize, Serialize};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -243,6 +243,13 @@ pub(crate) fn ed25519_public(secret: &[u8; 32]) -> [u8; 32] {
 
 fn x25519_public(secret: &[u8; 32]) -> [u8; 32] {
     PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
+}
+
+/// Takes one of several away by chance; none when there are none.
+pub(crate) fn pick<T>(rng: &mut impl Rng, items: &mut Vec<T>) -> Option<T> {
+    let bound = u64::try_from(items.len()).ok()?;
+    let at = rng.next_u64().checked_rem(bound)?;
+    usize::try_from(at).ok().map(|at| items.swap_remove(at))
 }
 
 /// Draws `N` random bytes.

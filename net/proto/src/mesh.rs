@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use rand_core::Rng;
 
 use crate::ids::MemberId;
+use crate::keys::pick;
 use crate::limits::{FULL_MESH_MAX, MESH_DIALS};
 
 /// Whom to dial.
@@ -44,10 +45,10 @@ impl Mesh {
         chosen.retain(|member| others.contains(member));
         chosen.extend(linked.iter().copied().take(MESH_DIALS.saturating_sub(chosen.len())));
         let mut left: Vec<_> = others.difference(&chosen).copied().collect();
-        while chosen.len() < MESH_DIALS && !left.is_empty() {
-            let bound = u64::try_from(left.len()).unwrap_or(1);
-            let at = rng.next_u64().checked_rem(bound).and_then(|at| usize::try_from(at).ok());
-            chosen.insert(left.swap_remove(at.unwrap_or(0)));
+        while chosen.len() < MESH_DIALS
+            && let Some(member) = pick(rng, &mut left)
+        {
+            chosen.insert(member);
         }
         self.chosen = Some(chosen);
     }

@@ -18,6 +18,7 @@ use crate::encoding::List;
 use crate::engine::{Channel, Engine};
 use crate::error::Reject;
 use crate::ids::{LinkId, MemberId};
+use crate::keys::pick;
 use crate::limits::{ACK_MS, IDS_MAX, TELL_JITTER_MS, TELL_MAX, TELL_MS};
 use crate::link::{Entries, Frontier, Have, LinkMsg, Space, Tip};
 use crate::log::{Entry, EntryHeader};
@@ -89,13 +90,7 @@ impl<R: CryptoRng> Engine<R> {
     /// Some of many links, by chance: whoever lacks something hears of it from several of those who hold
     /// it, and if from nobody, from the digest in the next Ping.
     fn some_of(&mut self, mut links: Vec<LinkId>) -> Vec<LinkId> {
-        let mut some = Vec::new();
-        while some.len() < TELL_MAX && !links.is_empty() {
-            let bound = u64::try_from(links.len()).unwrap_or(1);
-            let at = self.rng.next_u64().checked_rem(bound).and_then(|at| usize::try_from(at).ok());
-            some.push(links.swap_remove(at.unwrap_or(0)));
-        }
-        some
+        (0..TELL_MAX).map_while(|_| pick(&mut self.rng, &mut links)).collect()
     }
 
     /// Two entries under one number: everyone who may read one of them hears of it, whatever they are

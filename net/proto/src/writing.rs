@@ -6,7 +6,7 @@
 
 use rand_core::CryptoRng;
 
-use crate::change::{Change, Instead, Notice, Wanted, Written};
+use crate::change::{Change, Notice, Wanted, Written};
 use crate::encoding::{Bytes, List, Text};
 use crate::engine::{Done, Engine, Event, Which};
 use crate::error::{Refusal, Reject};
@@ -204,22 +204,13 @@ impl<R: CryptoRng> Engine<R> {
 
     /// What is written and not signed shows here at once: as `effects` in `intake.rs`, without an entry.
     fn effects_of_written(&mut self, body: &Body, local: LocalId) -> Vec<Change> {
-        let versions = match body {
-            Body::Edit(edit) => &edit.versions,
-            Body::TakeBack(take_back) => &take_back.versions,
-            Body::Text(_) | Body::Noop(_) | Body::Unknown(_) => {
-                return vec![Change::Notice(Notice::Written(local))];
-            }
+        // An edit never waits: see `check_readers_of_edit`.
+        let Body::TakeBack(take_back) = body else {
+            return vec![Change::Notice(Notice::Written(local))];
         };
-        let author = self.me.id;
-        let mut changes = self.end_bodies(author, versions);
-        if let Some((root, _)) = versions.root() {
-            if matches!(body, Body::Edit(_)) {
-                let instead = Instead { of: root.id, author, seq: u32::MAX, by: local.0 };
-                changes.push(Change::Instead(instead));
-            }
-            changes.push(Change::Notice(Notice::Changed(root.id.0)));
-        }
+        let mut changes = self.end_bodies(self.me.id, &take_back.versions);
+        let root = take_back.versions.root().map(|(root, _)| root.id.0);
+        changes.extend(root.map(|root| Change::Notice(Notice::Changed(root))));
         changes
     }
 

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libp2p::swarm::dial_opts::DialOpts;
-use proto::limits::LEAVE_TOLD_MS;
-use proto::{Dag, LinkId, MemberId, Now, minutes_to_unix_ms};
+use proto::{LinkId, MemberId};
 use rand::RngExt as _;
 use tokio::time::Instant;
 
@@ -38,16 +37,8 @@ struct Redial {
 pub(super) struct Seeking {
     redials: BTreeMap<MemberId, Redial>,
     up_since: BTreeMap<LinkId, (MemberId, Instant)>,
-    /// This device is in the group no more, by its own Leave.
-    has_left: bool,
     /// When all is over; none while someone is linked or sought.
     over_at: Option<Instant>,
-}
-
-/// Whether a member left so long ago that nobody is told any more.
-pub(super) fn is_over(dag: &Dag, me: &MemberId, now: Now) -> bool {
-    dag.left_at(me)
-        .is_some_and(|wall| now.unix_ms >= minutes_to_unix_ms(wall).saturating_add(LEAVE_TOLD_MS))
 }
 
 impl Seeking {
@@ -64,14 +55,9 @@ impl Seeking {
 }
 
 impl GroupTask {
-    /// Who is in the group may have changed.
-    pub(super) fn on_members(&mut self) {
-        self.seeking.has_left = self.engine.dag().left_at(&self.engine.me().id).is_some();
-    }
-
     /// Whether this device left, and nobody is left to tell.
     pub(super) fn is_over(&mut self) -> bool {
-        let is_quiet = self.seeking.has_left
+        let is_quiet = self.engine.has_left()
             && self.streams.is_empty()
             && self.engine.unreached().next().is_none();
         if !is_quiet {
@@ -86,7 +72,7 @@ impl GroupTask {
     pub(super) fn redial(&mut self) {
         let now = Instant::now();
         let own: BTreeSet<_> = self.swarm.listeners().filter_map(address::from_multiaddr).collect();
-        let last = if self.seeking.has_left { TELL_LAST } else { REDIAL_LAST };
+        let last = if self.engine.has_left() { TELL_LAST } else { REDIAL_LAST };
         let unreached: Vec<_> = self.engine.unreached().collect();
         for (member, addrs) in unreached {
             let redial = self.seeking.redials.entry(member).or_insert_with(|| Redial {
@@ -127,7 +113,7 @@ impl GroupTask {
 
 #[cfg(test)]
 mod tests {
-    use proto::{Change, Command, Engine, Founding, GroupParams, Input, RequestId};
+    use proto::{Change, Command, Engine, Founding, GroupParams, Input, Now, RequestId};
 
     use super::*;
 
@@ -141,13 +127,12 @@ mod tests {
             params: GroupParams::default(),
         };
         let (me, genesis) = founding.begin(now(), &mut rand::rng()).unwrap();
-        let id = me.id;
         let mut engine = Engine::new(me, rand::rng(), [Change::Op(genesis)]).unwrap();
         let in_days = |days: u64| Now { unix_ms: now().unix_ms + days * 86_400_000, ..now() };
-        assert!(!is_over(engine.dag(), &id, in_days(400)), "of a member there is nothing to tell");
+        assert!(!engine.is_over(in_days(400)), "of a member there is nothing to tell");
         let (request, command) = (RequestId(0), Command::Leave);
         engine.handle(now(), Input::Command { request, command });
-        assert!(!is_over(engine.dag(), &id, in_days(13)));
-        assert!(is_over(engine.dag(), &id, in_days(14)));
+        assert!(!engine.is_over(in_days(13)));
+        assert!(engine.is_over(in_days(14)));
     }
 }
