@@ -83,21 +83,24 @@ impl Room {
         dag.map(|dag| dag.unheard(view, wall_ms)).unwrap_or_default()
     }
 
+    /// Who is known to hold an own entry: those of the others who may read it, and who said that they hold
+    /// the chain up to its number at least. `held` is what each said.
+    #[must_use]
+    pub fn holders(
+        &self,
+        (view, seq): (&[OpId], u32),
+        held: impl IntoIterator<Item = (MemberId, u32)>,
+    ) -> BTreeSet<MemberId> {
+        let standing = self.dag.as_ref().and_then(|dag| dag.standing_in(view));
+        let readers = standing.map(|standing| standing.members).unwrap_or_default();
+        let held =
+            held.into_iter().filter(|(member, up_to)| *up_to >= seq && readers.contains(member));
+        held.map(|(member, _)| member).collect()
+    }
+
     /// The name someone bears, also if they are here no more; empty until it has arrived.
     #[must_use]
     pub fn name_of(&self, member: &MemberId) -> &str {
         self.names.get(member).map_or("", String::as_str)
     }
-}
-
-/// Who may read what names these op heads as its view, whether they are in the group now or not.
-///
-/// # Errors
-/// [`Reject`] when the ops make no group, or do not hold the view.
-pub fn readers(
-    ops: impl IntoIterator<Item = Op>,
-    view: &[OpId],
-) -> Result<BTreeSet<MemberId>, Reject> {
-    let standing = Dag::from_ops(ops)?.readers(view);
-    standing.map(|standing| standing.members.clone()).ok_or(Reject::Entry("an unknown view"))
 }

@@ -23,7 +23,8 @@ impl Client {
     /// Says something else in place of an own message; durable here when it returns.
     ///
     /// # Errors
-    /// `not_yours`, `no_such_message`, `not_a_member`, `too_large`.
+    /// `not_yours`, `no_such_message`, `not_a_member`, `too_large`; `unreachable` before the first catch-up
+    /// has ended, `too_late` when people have come since who may not read it.
     pub(crate) fn edit(&self, group: &GroupId, id: &MessageId, text: &str) -> Result<(), Trouble> {
         self.rewrite(group, id, |message| Command::Edit { message, text: text.to_owned() })
     }
@@ -111,11 +112,8 @@ impl Open {
             Trouble::new("store_damaged", format!("What was stored is no message: {reject}."))
         };
         let header = newest.parse(group).map_err(damaged)?;
-        let ops = reader.ops(group).map_err(from_store)?;
-        let readers = room::readers(ops, &header.ops).map_err(damaged)?;
-        let held = reader.held(group).map_err(from_store)?.into_iter();
-        let holders = held.filter(|(_, up_to)| *up_to >= header.seq).map(|(member, _)| member);
-        Ok(holders.filter(|member| readers.contains(member)).collect())
+        let held = reader.held(group).map_err(from_store)?;
+        Ok(self.room(group)?.holders((&header.ops, header.seq), held))
     }
 }
 

@@ -261,15 +261,19 @@ impl Dag {
         if let Some(readers) = self.views.get(view) {
             return Some(Arc::clone(readers));
         }
-        if !view.iter().all(|head| self.contains(head)) {
-            return None;
-        }
-        let readers = Arc::new(self.standing_of(&self.closure(view)));
+        let readers = Arc::new(self.standing_in(view)?);
         while self.views.len() >= VIEWS_MAX {
             self.views.pop_first();
         }
         self.views.insert(view.to_vec(), Arc::clone(&readers));
         Some(readers)
+    }
+
+    /// The same, computed anew.
+    #[must_use]
+    pub fn standing_in(&self, view: &[OpId]) -> Option<Standing> {
+        let is_held = view.iter().all(|head| self.contains(head));
+        is_held.then(|| self.standing_of(&self.closure(view)))
     }
 
     /// A member's keys, if an op held here makes them one.
