@@ -79,8 +79,16 @@ impl Home {
         self.create_at_cost(passphrase, Cost::calibrated)
     }
 
-    /// [`Self::create`] without the calibration where a test wants to be quick.
-    pub(crate) fn create_at_cost(
+    /// [`Self::create`] at the least cost that is ever used, whatever the machine could bear: for tests
+    /// and measurements, which make many profiles.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_at_floor(&self, passphrase: &str) -> Result<Store, Error> {
+        self.create_at_cost(passphrase, || Ok(Cost::FLOOR))
+    }
+
+    fn create_at_cost(
         &self,
         passphrase: &str,
         cost: impl FnOnce() -> Result<Cost, Error>,

@@ -101,6 +101,7 @@ impl World {
             seq: header.seq,
             order: Order::new(header.lamport, &header.author, header.seq),
             first_seen_ms: header.wall,
+            ends_ms: None,
             local: None,
             is_shown: false,
             entry: entry.clone(),

@@ -66,6 +66,8 @@ pub struct Accepted {
     pub order: Order,
     /// When it came to this device, in milliseconds since 1970.
     pub first_seen_ms: u64,
+    /// When its body is to be gone, in milliseconds since 1970; none: never by time.
+    pub ends_ms: Option<u64>,
     /// The local id it was known by before it was signed; an own entry may have one.
     pub local: Option<LocalId>,
     /// Whether it is a message of its own. Edits and take-backs are none.

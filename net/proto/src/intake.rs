@@ -189,7 +189,8 @@ impl<R: CryptoRng> Engine<R> {
         let is_own = header.author == self.me.id;
         let local = if is_own { self.recognise(&header.payload_hash) } else { None };
         let effects = self.effects(&header, id, &entry);
-        changes.push(accepted(now, (id, &entry, &header), local, is_shown));
+        let ends_ms = self.ends_of(now, &header);
+        changes.push(accepted((now, ends_ms), (id, &entry, &header), local, is_shown));
         changes.extend(self.log.note(id, &header, beside));
         if let (false, Some(next)) = (broken.is_empty(), header.seq.checked_add(1)) {
             let stands = self.log.branches(&header.author, next).unwrap_or(broken);
@@ -265,6 +266,12 @@ impl<R: CryptoRng> Engine<R> {
                 self.must_fetch = true;
             }
         }
+    }
+
+    /// When the body of an entry that comes now is to be gone.
+    pub(crate) fn ends_of(&self, now: Now, header: &EntryHeader) -> Option<u64> {
+        let ttl_secs = self.dag.genesis().params.ttl_default_secs;
+        header.ends_ms(now.unix_ms, ttl_secs)
     }
 
     fn judge(
@@ -395,7 +402,7 @@ fn places_around(entries: &[Entry]) -> BTreeSet<(MemberId, u32)> {
 
 /// What a store needs to file an entry.
 pub(crate) fn accepted(
-    now: Now,
+    (now, ends_ms): (Now, Option<u64>),
     (id, entry, header): (EntryId, &Entry, &EntryHeader),
     local: Option<LocalId>,
     is_shown: bool,
@@ -406,6 +413,7 @@ pub(crate) fn accepted(
         seq: header.seq,
         order: Order::new(header.lamport, &header.author, header.seq),
         first_seen_ms: now.unix_ms,
+        ends_ms,
         local,
         is_shown,
         entry: entry.clone(),

@@ -247,7 +247,8 @@ impl<R: CryptoRng> Engine<R> {
         let is_shown = body.is_none_or(|body| body.map_or(true, |body| body.is_shown()));
         let effects = self.effects(&header, id, &entry);
         let local = was_durable.then_some(written.local);
-        let mut changes = vec![accepted(now, (id, &entry, &header), local, is_shown)];
+        let ends_ms = self.ends_of(now, &header);
+        let mut changes = vec![accepted((now, ends_ms), (id, &entry, &header), local, is_shown)];
         changes.extend(self.log.note(id, &header, Vec::new()));
         // Of what was written before, this device heard when it was written.
         changes.extend(

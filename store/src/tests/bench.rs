@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use crate::vault::Cost;
 use crate::{Home, Reader, Store};
 
 pub(crate) const PASSPHRASE: &str = "PLAINPASSPHRASE";
@@ -33,7 +32,7 @@ impl Bench {
 
     /// As a person would, without the second that calibration takes.
     pub(crate) fn create(home: Home) -> Self {
-        let store = home.create_at_cost(PASSPHRASE, || Ok(Cost::FLOOR)).unwrap();
+        let store = home.create_at_floor(PASSPHRASE).unwrap();
         Self { store, home, dir: None }
     }
 
@@ -145,6 +144,7 @@ fn entry_of(author: &Member, seq: u32, lamport: u64, payload: Vec<u8>) -> Accept
         seq,
         order: Order::new(lamport, &author.id, seq),
         first_seen_ms: 5,
+        ends_ms: None,
         local: None,
         is_shown: true,
         entry,

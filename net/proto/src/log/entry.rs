@@ -60,6 +60,24 @@ pub struct EntryHeader {
     pub payload_hash: [u8; 32],
 }
 
+impl EntryHeader {
+    /// When the body is to be gone from a device to which it came at `first_seen_ms`, in milliseconds since
+    /// 1970; none: never by time. `ttl_secs` is the group's, 0 for words that stay. A `wall` that was
+    /// backdated only shortens the time.
+    #[must_use]
+    pub fn ends_ms(&self, first_seen_ms: u64, ttl_secs: u32) -> Option<u64> {
+        match self.ends {
+            Ends::Default if ttl_secs == 0 => None,
+            Ends::Default => {
+                let ttl_ms = u64::from(ttl_secs).saturating_mul(1000);
+                Some(self.wall.min(first_seen_ms).saturating_add(ttl_ms))
+            }
+            Ends::Keep => None,
+            Ends::At(end) => Some(end),
+        }
+    }
+}
+
 /// What is said, and the salt that keeps a short text from being guessed from its hash.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryBody {
