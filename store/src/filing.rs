@@ -11,13 +11,16 @@ use serde::de::DeserializeOwned;
 
 use crate::engine::{Batch, Engine};
 use crate::error::Error;
+use crate::group_keys::{Bucket, GroupKeys};
 use crate::record::{self, Lookup};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, MET, NOTE,
-    NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place,
+    ARRIVAL, CARD, CHAIN, ERASE, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, MET,
+    NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place,
 };
 use crate::seal::SpaceKeys;
-use crate::vault::GroupKeys;
+
+/// In [`ERASE`], in place of a bucket: what is written and not signed, and what admits.
+pub(crate) const STATE: u64 = u32::MAX as u64;
 
 /// What the next op and the next notice are numbered. A number is used once; failed commits leave gaps.
 #[derive(Debug)]
@@ -103,8 +106,9 @@ impl Filing<'_> {
         }
         let place = Place::of(accepted);
         let gone = self.gone_before(accepted)?;
-        let bodiless = gone.map(|_| Entry { body: None, ..accepted.entry.clone() });
-        let has_body = accepted.entry.body.is_some();
+        let bucket = Bucket::of(accepted.ends_ms, accepted.first_seen_ms);
+        let body = accepted.entry.body.as_ref();
+        let kept = body.filter(|_| gone.is_none() && !self.group.has_ended(bucket));
         let filed = Filed {
             id: accepted.id,
             place,
@@ -113,9 +117,16 @@ impl Filing<'_> {
             seq: accepted.seq,
             wall: wall(&accepted.entry)?,
             first_seen_ms: accepted.first_seen_ms,
-            is_shown: gone.filter(|_| !has_body).map_or(accepted.is_shown, |gone| gone.is_shown),
-            entry: bodiless.as_ref().unwrap_or(&accepted.entry),
+            ends_ms: accepted.ends_ms,
+            is_shown: gone
+                .filter(|_| body.is_none())
+                .map_or(accepted.is_shown, |gone| gone.is_shown),
+            bucket: kept.map(|_| bucket),
+            stub: stub_of(&accepted.entry),
         };
+        if let Some(body) = kept {
+            self.write(&place.body_key(keys, bucket), body)?;
+        }
         self.write(&place.key(keys), &filed)?;
         self.write(&place.seq_key(keys, &accepted.author, accepted.seq), &place)?;
         self.write(&id, &Known::Signed(place))?;
@@ -164,8 +175,11 @@ impl Filing<'_> {
             Some(Known::Signed(_) | Known::Op) => return Ok(()),
             Some(Known::Written(nth)) if nth != written.nth => {
                 self.remove(&OUTBOX.numbered(keys, nth, &[]))?;
+                self.forget(STATE)?;
             }
-            Some(Known::Written(_)) | None => {}
+            // Its words before are to be gone.
+            Some(Known::Written(_)) => self.forget(STATE)?,
+            None => {}
         }
         self.write(&id, &Known::Written(written.nth))?;
         self.write(&OUTBOX.numbered(keys, written.nth, &[]), written)
@@ -176,7 +190,8 @@ impl Filing<'_> {
         match self.read(&id)? {
             Some(Known::Written(nth)) => {
                 self.remove(&OUTBOX.numbered(&self.group.keys, nth, &[]))?;
-                self.remove(&id)
+                self.remove(&id)?;
+                self.forget(STATE)
             }
             Some(Known::Signed(_) | Known::Op) | None => Ok(()),
         }
@@ -193,11 +208,26 @@ impl Filing<'_> {
 
     fn erase_body(&mut self, gone: &Gone, place: &Place) -> Result<(), Error> {
         let mut filed = self.filed(place)?;
-        if filed.id != gone.id || filed.author != gone.author || filed.entry.body.is_none() {
+        if filed.id != gone.id || filed.author != gone.author {
             return Ok(());
         }
-        filed.entry.body = None;
+        let Some(bucket) = filed.bucket.take() else { return Ok(()) };
+        self.remove_body(place, bucket)?;
         self.write(&place.key(&self.group.keys), &filed)
+    }
+
+    /// Removes a body, and notes that no copy of it is to be left behind.
+    fn remove_body(&mut self, place: &Place, bucket: Bucket) -> Result<(), Error> {
+        if !self.group.holds(bucket) {
+            return Ok(());
+        }
+        self.remove(&place.body_key(&self.group.keys, bucket))?;
+        self.forget(bucket.number())
+    }
+
+    /// Notes that single rows under a ring's keys are to be forgotten: see `forgetting.rs`.
+    fn forget(&mut self, slot: u64) -> Result<(), Error> {
+        self.write(&ERASE.numbered(&self.group.keys, slot, &[]), &())
     }
 
     /// One for each author: whoever names another's entry must not undo what its author said.
@@ -228,6 +258,9 @@ impl Filing<'_> {
             return Ok(());
         }
         let filed = self.filed(&place)?;
+        if let Some(bucket) = filed.bucket {
+            self.remove_body(&place, bucket)?;
+        }
         self.remove(&place.key(keys))?;
         self.remove(&place.seq_key(keys, &filed.author, filed.seq))?;
         self.remove(&known)?;
@@ -251,26 +284,31 @@ impl Filing<'_> {
         Ok(())
     }
 
-    fn filed(&self, place: &Place) -> Result<Filed<Entry>, Error> {
+    fn filed(&self, place: &Place) -> Result<Filed, Error> {
         let filed = self.read(&place.key(&self.group.keys))?;
         filed.ok_or_else(|| Error::damaged("an entry is gone"))
     }
 
     fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
-        record::read(self, &self.group.keys, key)
+        record::read(self, self.group, key)
     }
 
     fn write<T: Serialize>(&mut self, key: &[u8], value: &T) -> Result<(), Error> {
         let old = self.look(key)?;
-        record::write(&mut self.rows, &self.group.keys, key, value, old.as_deref())
+        record::write(&mut self.rows, self.group, key, value, old.as_deref())
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), Error> {
         match self.look(key)? {
-            Some(first) => record::remove(&mut self.rows, &self.group.keys, key, &first),
+            Some(first) => record::remove(&mut self.rows, self.group, key, &first),
             None => Ok(()),
         }
     }
+}
+
+/// An entry without its body.
+fn stub_of(entry: &Entry) -> Entry {
+    Entry { header: entry.header.clone(), sig: entry.sig, body: None }
 }
 
 /// When its author says an entry was written, in milliseconds since 1970.

@@ -17,6 +17,8 @@
 mod engine;
 mod error;
 mod filing;
+mod forgetting;
+mod group_keys;
 mod home;
 mod reader;
 mod record;

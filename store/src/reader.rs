@@ -8,20 +8,20 @@ pub use messages::{Page, Row};
 use std::sync::Arc;
 
 use proto::{
-    Addr, Card, Change, Entry, Fork, Gone, GroupId, Instead, Member, MemberId, Notice, Op,
+    Addr, Card, Change, Entry, EntryBody, Fork, Gone, GroupId, Instead, Member, MemberId, Notice,
+    Op,
 };
 use serde::de::DeserializeOwned;
 
 use crate::engine::{Dir, Engine};
 use crate::error::Error;
+use crate::group_keys::GroupKeys;
 use crate::record::{self, Records};
 use crate::rows::{
     ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, LOCAL_PORT,
     MET, NOTE, NoteRecord, OPS, OUTBOX, Place, Table,
 };
-use crate::seal::SpaceKeys;
 use crate::shared::Shared;
-use crate::vault::GroupKeys;
 
 /// Reads what is committed. As many as wanted, on any thread; a call waits while a commit is written.
 ///
@@ -71,8 +71,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn remembered(&self, group: &GroupId) -> Result<Vec<Change>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         let mut changes = Vec::new();
         changes.extend(self.all(&group, OPS)?.into_iter().map(Change::Op));
         changes.extend(self.all(&group, CHAIN)?.into_iter().map(Change::Chain));
@@ -95,8 +95,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn ops(&self, group: &GroupId) -> Result<Vec<Op>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         self.all(&group, OPS)
     }
 
@@ -105,8 +105,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn cards(&self, group: &GroupId) -> Result<Vec<Card>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         self.all(&group, CARD)
     }
 
@@ -115,8 +115,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn forks(&self, group: &GroupId) -> Result<Vec<Fork>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         self.all(&group, FORK)
     }
 
@@ -125,8 +125,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn held(&self, group: &GroupId) -> Result<Vec<(MemberId, u32)>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         self.all(&group, HELD)
     }
 
@@ -141,7 +141,8 @@ impl Reader {
         };
         let _still = self.shared.reading();
         let keys = self.shared.profile();
-        let records = self.records(keys, NOTE, Dir::Up).from(NOTE.key(keys, &first.to_be_bytes()));
+        let records = Records::all(self.engine(), (keys, keys), NOTE, Dir::Up)
+            .from(NOTE.key(keys, &first.to_be_bytes()));
         let noted = records.take(limit).map(|record| {
             let (key, bytes) = record?;
             let cursor = Table::number(&key).ok_or_else(|| Error::damaged("a notice's key"))?;
@@ -157,7 +158,9 @@ impl Reader {
     /// See [`Reader`].
     pub fn latest_cursor(&self) -> Result<u64, Error> {
         let _still = self.shared.reading();
-        let newest = self.records(self.shared.profile(), NOTE, Dir::Down).next().transpose()?;
+        let keys = self.shared.profile();
+        let mut records = Records::all(self.engine(), (keys, keys), NOTE, Dir::Down);
+        let newest = records.next().transpose()?;
         Ok(newest.and_then(|(key, _)| Table::number(&key)).unwrap_or(0))
     }
 
@@ -166,45 +169,56 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn port(&self, group: &GroupId) -> Result<Option<u16>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
-        self.read(&group.keys, &LOCAL.key(&group.keys, &LOCAL_PORT))
+        let group = self.shared.group(group)?;
+        self.read(&group, &LOCAL.key(&group.keys, &LOCAL_PORT))
     }
 
     fn engine(&self) -> &dyn Engine {
         self.shared.engine()
     }
 
-    fn records<'a>(&'a self, keys: &'a SpaceKeys, table: Table, dir: Dir) -> Records<'a> {
-        Records::all(self.engine(), keys, table, dir)
+    fn records<'a>(&'a self, group: &'a GroupKeys, table: Table, dir: Dir) -> Records<'a> {
+        Records::all(self.engine(), (&group.keys, group), table, dir)
     }
 
     fn all<T: DeserializeOwned>(&self, group: &GroupKeys, table: Table) -> Result<Vec<T>, Error> {
-        let records = self.records(&group.keys, table, Dir::Up);
+        let records = self.records(group, table, Dir::Up);
         records.map(|record| record::decode(&record?.1)).collect()
     }
 
-    fn read<T: DeserializeOwned>(&self, keys: &SpaceKeys, key: &[u8]) -> Result<Option<T>, Error> {
-        record::read(self.engine(), keys, key)
+    fn read<T: DeserializeOwned>(&self, group: &GroupKeys, key: &[u8]) -> Result<Option<T>, Error> {
+        record::read(self.engine(), group, key)
     }
 
     fn known(&self, group: &GroupKeys, id: &[u8; 32]) -> Result<Option<Known>, Error> {
-        self.read(&group.keys, &ID.named(&group.keys, id))
+        self.read(group, &ID.named(&group.keys, id))
     }
 
     /// What its author edited a message with last: an entry's id, or a local id.
-    fn instead_of(
-        &self,
-        group: &GroupKeys,
-        message: &Filed<Entry>,
-    ) -> Result<Option<[u8; 32]>, Error> {
+    fn instead_of(&self, group: &GroupKeys, message: &Filed) -> Result<Option<[u8; 32]>, Error> {
         let key = INSTEAD.named_with(&group.keys, &message.id.0, &message.author.0);
-        let instead: Option<Instead> = self.read(&group.keys, &key)?;
+        let instead: Option<Instead> = self.read(group, &key)?;
         Ok(instead.map(|instead| instead.by))
     }
 
-    fn filed(&self, group: &GroupKeys, place: &Place) -> Result<Filed<Entry>, Error> {
-        let filed = self.read(&group.keys, &place.key(&group.keys))?;
+    fn filed(&self, group: &GroupKeys, place: &Place) -> Result<Filed, Error> {
+        let filed = self.read(group, &place.key(&group.keys))?;
         filed.ok_or_else(|| Error::damaged("an entry is gone"))
+    }
+
+    /// What an entry says; none where it ended or was taken back.
+    fn body(&self, group: &GroupKeys, filed: &Filed) -> Result<Option<EntryBody>, Error> {
+        let Some(bucket) = filed.bucket.filter(|bucket| group.holds(*bucket)) else {
+            return Ok(None);
+        };
+        let body = self.read(group, &filed.place.body_key(&group.keys, bucket))?;
+        body.map(Some).ok_or_else(|| Error::damaged("a body is gone"))
+    }
+
+    /// An entry as it can be given to others.
+    fn entry(&self, group: &GroupKeys, filed: Filed) -> Result<Entry, Error> {
+        let body = self.body(group, &filed)?;
+        Ok(filed.entry(body))
     }
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::engine::{Batch, Dir, Engine, Pair};
 use crate::error::Error;
 use crate::rows::Table;
-use crate::seal::{self, ROW_MAX, SpaceKeys};
+use crate::seal::{self, ROW_MAX, Sealer, SpaceKeys};
 
 /// Version of what follows it in a record.
 const VERSION: u8 = 1;
@@ -39,7 +39,7 @@ impl<E: Engine + ?Sized> Lookup for E {
 /// The record under `key`.
 pub(crate) fn read<T: DeserializeOwned>(
     rows: &(impl Lookup + ?Sized),
-    keys: &SpaceKeys,
+    keys: &(impl Sealer + ?Sized),
     key: &[u8],
 ) -> Result<Option<T>, Error> {
     match rows.look(key)? {
@@ -51,7 +51,7 @@ pub(crate) fn read<T: DeserializeOwned>(
 /// Seals the rows of a record into `batch` and removes what an `old` one had more.
 pub(crate) fn write<T: Serialize>(
     batch: &mut Batch,
-    keys: &SpaceKeys,
+    keys: &(impl Sealer + ?Sized),
     key: &[u8],
     value: &T,
     old: Option<&[u8]>,
@@ -75,7 +75,7 @@ pub(crate) fn write<T: Serialize>(
 /// Removes all rows of the record whose first row is `first`.
 pub(crate) fn remove(
     batch: &mut Batch,
-    keys: &SpaceKeys,
+    keys: &(impl Sealer + ?Sized),
     key: &[u8],
     first: &[u8],
 ) -> Result<(), Error> {
@@ -98,7 +98,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 /// The records of a table from one key to another, in either direction.
 pub(crate) struct Records<'a> {
     engine: &'a dyn Engine,
-    keys: &'a SpaceKeys,
+    keys: &'a dyn Sealer,
     table: Table,
     dir: Dir,
     from: Vec<u8>,
@@ -109,9 +109,14 @@ pub(crate) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// All records of a table.
-    pub(crate) fn all(engine: &'a dyn Engine, keys: &'a SpaceKeys, table: Table, dir: Dir) -> Self {
-        let (from, to) = (table.start(keys), table.end(keys));
+    /// All records of a table, of what has these names and this sealer.
+    pub(crate) fn all(
+        engine: &'a dyn Engine,
+        (names, keys): (&SpaceKeys, &'a dyn Sealer),
+        table: Table,
+        dir: Dir,
+    ) -> Self {
+        let (from, to) = (table.start(names), table.end(names));
         Self { engine, keys, table, dir, from, to, rows: VecDeque::new(), ended: false }
     }
 
@@ -174,7 +179,7 @@ impl Iterator for Records<'_> {
 /// Version and value of the record whose first row is `first`.
 fn join(
     rows: &(impl Lookup + ?Sized),
-    keys: &SpaceKeys,
+    keys: &(impl Sealer + ?Sized),
     key: &[u8],
     first: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {

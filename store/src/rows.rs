@@ -4,8 +4,10 @@
 //! key = | table (1) | handle (8) | rest |        value = a record (record.rs)
 //!
 //! 00 META     | 01 (1)                          schema version; the profile's handle
-//! 01 EV       | lamport* (8) | name (12)        an entry
+//! 01 EV       | lamport* (8) | name (12)        an entry without its body
 //! 02 ID       | name of the id (16)             where an entry, a written message or an op is
+//! 0c BLOB     reserved: a file, whose sealed chunks will lie in files of their own
+//! 10 ERASE    | bucket* (8)                     single bodies of this bucket are to be forgotten
 //! 20 SEQ      | author (16) | seq* (8) | name (4) where the author's entry is
 //! 21 OPS      | arrival (8)                     an op
 //! 22 CHAIN    | author (16)                     what is held of a chain
@@ -20,21 +22,25 @@
 //! 2b INSTEAD  | message and author (16)         the author's newest edit of it
 //! 2c HELD     | member (16)                     up to where a member holds this device's chain
 //! 2d ARRIVAL  | member (16)                     someone who came lately
+//! 2e BODY     | bucket* (8) | lamport* (8) | name (8) what an entry says
 //! ```
 //!
 //! Numbers are big-endian, ids and names are keyed hashes. A number with a star is moved by a secret
 //! distance of its group and table: its order stays, and whoever holds the disk and knows a group's
-//! words cannot find them here. Entries of one lamport are sorted when they are opened. Tags 03 to 1f
-//! are taken by what later versions bring.
+//! words cannot find them here. Entries of one lamport are sorted when they are opened. Bodies stand by
+//! bucket (`group_keys.rs`), so that what is forgotten together is found together. The other tags from 03
+//! to 1f are taken by what later versions bring.
 
-use proto::{Accepted, EntryId, GroupId, LocalId, MemberId, Notice};
+use proto::{Accepted, Entry, EntryBody, EntryId, GroupId, LocalId, MemberId, Notice};
 use serde::{Deserialize, Serialize};
 
+use crate::group_keys::Bucket;
 use crate::seal::SpaceKeys;
 
 pub(crate) const META: Table = Table { tag: 0x00, rest: 1 };
 pub(crate) const EV: Table = Table { tag: 0x01, rest: 20 };
 pub(crate) const ID: Table = Table { tag: 0x02, rest: 16 };
+pub(crate) const ERASE: Table = Table { tag: 0x10, rest: 8 };
 pub(crate) const SEQ: Table = Table { tag: 0x20, rest: 28 };
 pub(crate) const OPS: Table = Table { tag: 0x21, rest: 8 };
 pub(crate) const CHAIN: Table = Table { tag: 0x22, rest: 16 };
@@ -49,6 +55,7 @@ pub(crate) const GONE: Table = Table { tag: 0x2a, rest: 16 };
 pub(crate) const INSTEAD: Table = Table { tag: 0x2b, rest: 16 };
 pub(crate) const HELD: Table = Table { tag: 0x2c, rest: 16 };
 pub(crate) const ARRIVAL: Table = Table { tag: 0x2d, rest: 16 };
+pub(crate) const BODY: Table = Table { tag: 0x2e, rest: 24 };
 
 /// The schema version, in [`META`].
 pub(crate) const META_SCHEMA: [u8; 1] = [1];
@@ -69,6 +76,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The first byte of all its keys.
+    pub(crate) const fn tag(self) -> u8 {
+        self.tag
+    }
+
     /// The key of the record with this rest.
     pub(crate) fn key(self, keys: &SpaceKeys, rest: &[u8]) -> Vec<u8> {
         [&[self.tag], keys.handle().as_slice(), rest].concat()
@@ -139,6 +151,15 @@ impl Place {
         EV.numbered(keys, self.lamport(), name.first_chunk::<12>().unwrap_or(&[0; 12]))
     }
 
+    /// The key under which the entry's body is kept in that bucket.
+    pub(crate) fn body_key(&self, keys: &SpaceKeys, bucket: Bucket) -> Vec<u8> {
+        let name = self.name(keys, BODY);
+        let name = name.first_chunk::<8>().unwrap_or(&[0; 8]);
+        // By the distance of the entry's own row: moved like the bucket, it would tell how far.
+        let rest = [EV.moved(keys, self.lamport()).as_slice(), name].concat();
+        BODY.numbered(keys, bucket.number(), &rest)
+    }
+
     /// Greater than the key of every entry with this lamport, and of none with a greater one.
     pub(crate) fn level_end(&self, keys: &SpaceKeys) -> Vec<u8> {
         EV.numbered(keys, self.lamport().saturating_add(1), &[])
@@ -190,9 +211,9 @@ pub(crate) enum Known {
     Op,
 }
 
-/// An entry's record. `E` is the entry, or a reference to one that is written.
+/// An entry's record: all but its body.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Filed<E> {
+pub(crate) struct Filed {
     pub(crate) id: EntryId,
     pub(crate) place: Place,
     pub(crate) local: Option<LocalId>,
@@ -200,8 +221,19 @@ pub(crate) struct Filed<E> {
     pub(crate) seq: u32,
     pub(crate) wall: u64,
     pub(crate) first_seen_ms: u64,
+    pub(crate) ends_ms: Option<u64>,
     pub(crate) is_shown: bool,
-    pub(crate) entry: E,
+    /// Where its body is; none where there is none any more.
+    pub(crate) bucket: Option<Bucket>,
+    /// The entry without its body.
+    pub(crate) stub: Entry,
+}
+
+impl Filed {
+    /// The entry, with a body or without.
+    pub(crate) fn entry(self, body: Option<EntryBody>) -> Entry {
+        Entry { body, ..self.stub }
+    }
 }
 
 /// A notice's record.

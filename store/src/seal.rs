@@ -68,7 +68,7 @@ impl Key {
     }
 
     /// Seals `plain`, which is overwritten, bound to `place`.
-    pub(crate) fn seal(&self, place: &[u8], plain: &mut [u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn seal_at(&self, place: &[u8], plain: &mut [u8]) -> Result<Vec<u8>, Error> {
         let nonce: [u8; NONCE] = random();
         let tag = XChaCha20Poly1305::new((&self.0).into())
             .encrypt_inout_detached(&XNonce::from(nonce), place, (&mut *plain).into())
@@ -77,7 +77,7 @@ impl Key {
     }
 
     /// Opens what was sealed for `place`; none for anything else.
-    pub(crate) fn open(&self, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open_at(&self, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE>()?;
         let (body, tag) = rest.split_last_chunk::<TAG>()?;
         let mut plain = Zeroizing::new(body.to_vec());
@@ -90,6 +90,72 @@ impl Key {
             )
             .ok()?;
         Some(plain)
+    }
+}
+
+/// What seals rows and opens them.
+pub(crate) trait Sealer {
+    /// Seals at most [`ROW_MAX`] bytes as the value of the row `key`.
+    fn seal(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Opens the value of the row `key`.
+    fn open(&self, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error>;
+}
+
+impl Sealer for Key {
+    fn seal(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut plain = pad(bytes)?;
+        self.seal_at(&place(key), &mut plain)
+    }
+
+    fn open(&self, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut plain = self
+            .open_at(&place(key), sealed)
+            .ok_or_else(|| Error::damaged("a row does not open"))?;
+        unpad(&mut plain)?;
+        Ok(plain)
+    }
+}
+
+/// A key that is replaced from time to time: the newest seals, and those before it open as long as rows
+/// are sealed anew.
+#[expect(clippy::vec_box, reason = "a vector that grows would leave copies of its keys behind")]
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ring(Vec<Box<Key>>);
+
+impl Ring {
+    pub(crate) fn generate() -> Self {
+        Self(vec![Box::new(Key::generate())])
+    }
+
+    /// Draws the key that seals from now on.
+    pub(crate) fn renew(&mut self) {
+        self.0.push(Box::new(Key::generate()));
+    }
+
+    /// Takes the newest key away, which nothing was sealed with yet.
+    pub(crate) fn withdraw(&mut self) {
+        if self.0.len() > 1 {
+            self.0.pop();
+        }
+    }
+
+    /// Wipes all keys but the newest.
+    pub(crate) fn forget_old(&mut self) {
+        let old = self.0.len().saturating_sub(1);
+        self.0.drain(..old);
+    }
+}
+
+impl Sealer for Ring {
+    fn seal(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let newest = self.0.last().ok_or_else(|| Error::damaged("a ring without keys"))?;
+        newest.seal(key, bytes)
+    }
+
+    fn open(&self, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut opened = self.0.iter().rev().filter_map(|ring| ring.open(key, sealed).ok());
+        opened.next().ok_or_else(|| Error::damaged("a row does not open"))
     }
 }
 
@@ -128,21 +194,15 @@ impl SpaceKeys {
         let digest = self.names.hash(&[&[table], b"distance"]);
         digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> 1
     }
+}
 
-    /// Seals at most [`ROW_MAX`] bytes as the value of the row `key`.
-    pub(crate) fn seal(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut plain = pad(bytes)?;
-        self.rows.seal(&place(key), &mut plain)
+impl Sealer for SpaceKeys {
+    fn seal(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        self.rows.seal(key, bytes)
     }
 
-    /// Opens the value of the row `key`.
-    pub(crate) fn open(&self, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let mut plain = self
-            .rows
-            .open(&place(key), sealed)
-            .ok_or_else(|| Error::damaged("a row does not open"))?;
-        unpad(&mut plain)?;
-        Ok(plain)
+    fn open(&self, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.rows.open(key, sealed)
     }
 }
 

@@ -1,14 +1,14 @@
 //! What the writer and all readers have in common.
 
 use std::fs::File;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use proto::{GroupId, Member};
 
 use crate::engine::{Batch, Engine};
 use crate::error::Error;
+use crate::group_keys::GroupKeys;
 use crate::seal::SpaceKeys;
-use crate::vault::GroupKeys;
 
 /// The open rows and their keys. When the last one who holds it goes, sled is closed, the keys are
 /// wiped and the lock is let go, in this order.
@@ -57,10 +57,15 @@ impl Shared {
 
     /// For the writer alone.
     pub(crate) fn commit(&self, batch: &Batch) -> Result<(), Error> {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
         #[cfg(test)]
         self.power.use_up()?;
         self.engine.commit(batch)
+    }
+
+    /// Keeps readers away while keys go: for the writer alone.
+    pub(crate) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn group(&self, group: &GroupId) -> Result<Arc<GroupKeys>, Error> {
@@ -80,5 +85,12 @@ impl Shared {
     /// For the writer alone.
     pub(crate) fn add_group(&self, group: Arc<GroupKeys>) {
         self.groups.write().unwrap_or_else(PoisonError::into_inner).push(group);
+    }
+
+    /// For the writer alone.
+    pub(crate) fn remove_group(&self, group: &GroupId) {
+        let _alone = self.alone();
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        groups.retain(|known| known.me.group != *group);
     }
 }

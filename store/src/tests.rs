@@ -4,6 +4,7 @@ pub(crate) mod bench;
 mod chains;
 pub(crate) mod cut;
 mod edits;
+mod forgetting;
 mod messages;
 mod taken_back;
 

@@ -20,11 +20,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use proto::Member;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::group_keys::GroupKeys;
 use crate::seal::{self, Key, SpaceKeys};
 
 pub(crate) use header::Cost;
@@ -37,13 +37,6 @@ const TABLE_STEP: usize = 16 * 1024;
 /// Largest key table, in bytes.
 const TABLE_MAX: usize = 1 << 20;
 const MASK_CONTEXT: &str = "kith 2026-11 v1 store mask";
-
-/// One group's keys, and who this device is in it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct GroupKeys {
-    pub(crate) keys: SpaceKeys,
-    pub(crate) me: Member,
-}
 
 /// What a vault keeps, as it is read.
 #[derive(Debug, Deserialize)]
@@ -114,7 +107,7 @@ impl Vault {
         let next = self.generation.checked_add(1).ok_or(Error::TooLarge)?;
         let ek = Key::generate();
         let mut plain = encode(table)?;
-        let sealed = ek.seal(&next.to_be_bytes(), &mut plain)?;
+        let sealed = ek.seal_at(&next.to_be_bytes(), &mut plain)?;
         let masked = xor(ek.bytes(), &self.mask(next));
         write_file(&self.home, &name(ERASE, next), &split::split(&masked))?;
         write_file(&self.home, &name(KEYS, next), &sealed)?;
@@ -142,7 +135,7 @@ impl Vault {
         let ek = Key::new(*xor(&masked, &self.mask(generation)));
         let sealed = self.read_file(KEYS, generation)?;
         let mut plain = ek
-            .open(&generation.to_be_bytes(), &sealed)
+            .open_at(&generation.to_be_bytes(), &sealed)
             .ok_or_else(|| Error::damaged("the key table"))?;
         seal::unpad(&mut plain)?;
         postcard::from_bytes(&plain).map_err(|_malformed| Error::damaged("the key table"))

@@ -12,28 +12,29 @@ use proto::{Change, GroupId, Member};
 use crate::engine::{BATCH_MAX, Batch, Dir, Engine, SledEngine};
 use crate::error::Error;
 use crate::filing::{Counters, Filing};
+use crate::group_keys::{Bucket, GroupKeys};
 use crate::reader::Reader;
 use crate::record;
 use crate::rows::{LOCAL, LOCAL_ADDED, LOCAL_PORT, META, META_SCHEMA, NOTE, OPS, Table};
 use crate::seal::SpaceKeys;
 use crate::shared::Shared;
-use crate::vault::{self, GroupKeys, KeyTable, TableView, Vault};
+use crate::vault::{self, KeyTable, TableView, Vault};
 
 /// What the rows in the tree look like. A greater one is [`Error::Newer`], a smaller one
-/// [`Error::Older`]: 1 was never released.
-const ROWS_SCHEMA: u32 = 2;
+/// [`Error::Older`]: those were never released.
+const ROWS_SCHEMA: u32 = 3;
 
 /// The one writer of an unlocked profile.
 ///
 /// Calls block until the disk has what they wrote; they belong on a thread of their own. Dropping it
 /// and all its readers closes the profile and wipes the keys.
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     vault: Vault,
     /// Groups of which a crash left only the keys. Kept, shown to nobody, and replaced when added again.
-    unfinished: Vec<Arc<GroupKeys>>,
+    pub(crate) unfinished: Vec<Arc<GroupKeys>>,
     cursor: u64,
-    arrivals: BTreeMap<GroupId, u64>,
+    pub(crate) arrivals: BTreeMap<GroupId, u64>,
     /// Filed, and not committed yet; empty between calls.
     waiting: Batch,
 }
@@ -83,7 +84,7 @@ impl Store {
         if self.shared.group(&me.group).is_ok() {
             return Err(Error::GroupExists);
         }
-        let group = Arc::new(GroupKeys { keys: SpaceKeys::generate(), me: me.clone() });
+        let group = Arc::new(GroupKeys::generate(me.clone()));
         self.unfinished.retain(|left| left.me.group != me.group);
         self.unfinished.push(Arc::clone(&group));
         self.arrivals.insert(me.group, 0);
@@ -116,7 +117,7 @@ impl Store {
         self.write(&group, &[], Some((&LOCAL_PORT, port)))
     }
 
-    fn write_vault(&mut self) -> Result<(), Error> {
+    pub(crate) fn write_vault(&mut self) -> Result<(), Error> {
         let added = self.shared.groups();
         let groups = added.iter().chain(&self.unfinished).map(AsRef::as_ref).collect();
         self.vault.write(&TableView { profile: self.shared.profile(), groups })
@@ -128,10 +129,25 @@ impl Store {
         changes: &[Change],
         local: Option<(&[u8; 1], u16)>,
     ) -> Result<(), Error> {
+        self.add_keys(group, changes)?;
         let done = self.file(group, changes, local).and_then(|()| self.flush());
         // What was refused must not come back with the next commit.
         self.waiting = Batch::default();
         done
+    }
+
+    /// Every body gets the key of its bucket, and that is durable before its first use.
+    fn add_keys(&mut self, group: &GroupKeys, changes: &[Change]) -> Result<(), Error> {
+        let entries = changes.iter().filter_map(|change| {
+            if let Change::Entry(entry) = change { Some(entry) } else { None }
+        });
+        let bodies = entries.filter(|entry| entry.entry.body.is_some());
+        let buckets = bodies.map(|entry| Bucket::of(entry.ends_ms, entry.first_seen_ms));
+        let added = group.add(buckets);
+        if added.is_empty() {
+            return Ok(());
+        }
+        self.write_vault().inspect_err(|_error| group.withdraw(&added))
     }
 
     fn file(
@@ -274,15 +290,15 @@ mod tests {
             record::write(&mut batch, &table.profile, &key, &schema, None).unwrap();
             open_engine(home.path()).unwrap().commit(&batch).unwrap();
         };
-        for schema in [0, 1] {
+        for schema in [0, 1, 2] {
             set(schema);
             for _ in 0..2 {
                 assert!(matches!(home.unlock(PASSPHRASE), Err(Error::Older)), "schema {schema}");
             }
         }
-        set(3);
+        set(4);
         assert!(matches!(home.unlock(PASSPHRASE), Err(Error::Newer)));
-        set(2);
+        set(3);
         let store = home.unlock(PASSPHRASE).unwrap();
         assert_eq!(store.reader().groups().unwrap()[0].group, group);
         assert_eq!(store.reader().latest_cursor().unwrap(), 1);

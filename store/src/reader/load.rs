@@ -7,9 +7,9 @@ use proto::{Entry, EntryId, GroupId, Loaded, SeqRange, Wanted};
 use super::Reader;
 use crate::engine::Dir;
 use crate::error::Error;
+use crate::group_keys::GroupKeys;
 use crate::record;
-use crate::rows::{Filed, Known, Place, SEQ, seq_end, seq_start};
-use crate::vault::GroupKeys;
+use crate::rows::{Known, Place, SEQ, seq_end, seq_start};
 
 impl Reader {
     /// What is wanted. [`Wanted::Entries`] gives each range from its newest down, then the ids, each
@@ -20,8 +20,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn load(&self, group: &GroupId, wanted: &Wanted) -> Result<Loaded, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         match wanted {
             Wanted::Entries { ranges, ids, entries_max, bytes_max } => {
                 let (entries_max, bytes_max) = (*entries_max, *bytes_max);
@@ -46,14 +46,14 @@ impl Reader {
         let (author, first, last) = range;
         let keys = &group.keys;
         let places = self
-            .records(keys, SEQ, Dir::Down)
+            .records(group, SEQ, Dir::Down)
             .from(seq_start(keys, author, *first))
             .to(seq_end(keys, author, *last));
         for place in places {
             if load.loaded.more {
                 break;
             }
-            load.take(self.filed(group, &record::decode(&place?.1)?)?);
+            load.take(self.entry(group, self.filed(group, &record::decode(&place?.1)?)?)?);
         }
         Ok(())
     }
@@ -64,7 +64,7 @@ impl Reader {
                 break;
             }
             if let Some(place) = self.place_of(group, id)? {
-                load.take(self.filed(group, &place)?);
+                load.take(self.entry(group, self.filed(group, &place)?)?);
             }
         }
         Ok(())
@@ -92,10 +92,12 @@ impl Reader {
             None => None,
         };
         let author = message.author;
-        loaded.entries.push(message.entry);
+        loaded.entries.push(self.entry(group, message)?);
         if let Some(Known::Signed(place)) = edit {
             let edit = self.filed(group, &place)?;
-            loaded.entries.extend((edit.author == author).then_some(edit.entry));
+            if edit.author == author {
+                loaded.entries.push(self.entry(group, edit)?);
+            }
         }
         Ok(loaded)
     }
@@ -119,19 +121,20 @@ struct Load {
 }
 
 impl Load {
-    fn take(&mut self, filed: Filed<Entry>) {
-        if self.taken.contains(&filed.id) {
+    fn take(&mut self, entry: Entry) {
+        let id = entry.id();
+        if self.taken.contains(&id) {
             return;
         }
-        let bytes = self.bytes.saturating_add(filed.entry.size());
+        let bytes = self.bytes.saturating_add(entry.size());
         let entries = &mut self.loaded.entries;
         let full = entries.len() >= self.entries_max || bytes > self.bytes_max;
         if full && !entries.is_empty() {
             self.loaded.more = true;
         } else {
             self.bytes = bytes;
-            self.taken.insert(filed.id);
-            entries.push(filed.entry);
+            self.taken.insert(id);
+            entries.push(entry);
         }
     }
 }

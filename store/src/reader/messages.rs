@@ -1,14 +1,14 @@
 //! What people said, as it is shown.
 
 use proto::message::Body;
-use proto::{Entry, EntryHeader, EntryId, GroupId, LocalId, MemberId, OpId, Written};
+use proto::{EntryHeader, EntryId, GroupId, LocalId, MemberId, OpId, Written};
 
 use super::Reader;
 use crate::engine::Dir;
 use crate::error::Error;
+use crate::group_keys::GroupKeys;
 use crate::record;
 use crate::rows::{EV, Filed, Known, OUTBOX, Place};
-use crate::vault::GroupKeys;
 
 /// A message as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct Row {
     /// The padded payload of its newest edit, whether that is signed or not. Where this is none and the
     /// payload too, the message is gone.
     pub edit: Option<Vec<u8>>,
+    /// When it is to be gone, in milliseconds since 1970; none: never by time. That it is hidden from then
+    /// on is up to whoever shows it: the body itself may be here for the rest of the day.
+    pub ends_ms: Option<u64>,
     /// Whether it is an entry yet.
     pub signed: bool,
     /// The view it names; empty while it is not signed.
@@ -54,8 +57,8 @@ impl Reader {
         before: Option<&[u8; 32]>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         let keys = &group.keys;
         let before = match before {
             Some(id) => Some(self.known(&group, id)?.ok_or(Error::NoSuchMessage)?),
@@ -67,7 +70,7 @@ impl Reader {
             Some(Known::Signed(place)) => (Some(place), OUTBOX.start(keys)),
             Some(Known::Op) => return Err(Error::NoSuchMessage),
         };
-        let written = self.records(keys, OUTBOX, Dir::Down).to(written_to);
+        let written = self.records(&group, OUTBOX, Dir::Down).to(written_to);
         let written = written.map(|record| record::decode::<Written>(&record?.1));
         let written = written.filter(|written| written.as_ref().map_or(true, is_shown));
         let written = written.map(|written| Ok(row_of_written(written?, &group)));
@@ -89,8 +92,8 @@ impl Reader {
     /// # Errors
     /// See [`Reader`].
     pub fn message(&self, group: &GroupId, id: &[u8; 32]) -> Result<Option<Row>, Error> {
-        let group = self.shared.group(group)?;
         let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
         match self.known(&group, id)? {
             Some(Known::Signed(place)) => {
                 let filed = self.filed(&group, &place)?;
@@ -104,12 +107,12 @@ impl Reader {
     }
 
     fn written(&self, group: &GroupKeys, nth: u64) -> Result<Written, Error> {
-        let written = self.read(&group.keys, &OUTBOX.numbered(&group.keys, nth, &[]))?;
+        let written = self.read(group, &OUTBOX.numbered(&group.keys, nth, &[]))?;
         written.ok_or_else(|| Error::damaged("a written message is gone"))
     }
 
-    fn row_of_entry(&self, group: &GroupKeys, filed: Filed<Entry>) -> Result<Row, Error> {
-        let header = proto::decode::<EntryHeader>(&filed.entry.header, filed.entry.header.len());
+    fn row_of_entry(&self, group: &GroupKeys, filed: Filed) -> Result<Row, Error> {
+        let header = proto::decode::<EntryHeader>(&filed.stub.header, filed.stub.header.len());
         let header = header.map_err(|_malformed| Error::damaged("an entry's header"))?;
         Ok(Row {
             view: header.ops.into_vec(),
@@ -118,13 +121,14 @@ impl Reader {
             local: filed.local,
             author: filed.author,
             wall: filed.wall,
-            payload: filed.entry.body.map(|body| body.payload.into_vec()),
+            payload: self.body(group, &filed)?.map(|body| body.payload.into_vec()),
+            ends_ms: filed.ends_ms,
             signed: true,
         })
     }
 
     /// What an entry's author said in place of it. Nothing of what leads there is taken on trust.
-    fn edit_of(&self, group: &GroupKeys, filed: &Filed<Entry>) -> Result<Option<Vec<u8>>, Error> {
+    fn edit_of(&self, group: &GroupKeys, filed: &Filed) -> Result<Option<Vec<u8>>, Error> {
         let by = match self.instead_of(group, filed)? {
             Some(by) => self.known(group, &by)?,
             None => None,
@@ -132,7 +136,7 @@ impl Reader {
         let (author, payload) = match by {
             Some(Known::Signed(place)) => {
                 let edit = self.filed(group, &place)?;
-                (edit.author, edit.entry.body.map(|body| body.payload))
+                (edit.author, self.body(group, &edit)?.map(|body| body.payload))
             }
             Some(Known::Written(nth)) => (group.me.id, Some(self.written(group, nth)?.payload)),
             Some(Known::Op) | None => return Ok(None),
@@ -148,13 +152,13 @@ impl Reader {
         group: &GroupKeys,
         before: Option<&Place>,
         wanted: usize,
-    ) -> Result<Vec<Filed<Entry>>, Error> {
+    ) -> Result<Vec<Filed>, Error> {
         let keys = &group.keys;
         let end = before.map_or_else(|| EV.end(keys), |place| place.level_end(keys));
-        let mut entries: Vec<Filed<Entry>> = Vec::new();
+        let mut entries: Vec<Filed> = Vec::new();
         let mut sorted = 0;
-        for record in self.records(keys, EV, Dir::Down).to(end) {
-            let filed: Filed<Entry> = record::decode(&record?.1)?;
+        for record in self.records(group, EV, Dir::Down).to(end) {
+            let filed: Filed = record::decode(&record?.1)?;
             let level = entries.last().map(|last| last.place.lamport());
             if level.is_some_and(|level| level != filed.place.lamport()) {
                 sort_newest_first(&mut entries, sorted);
@@ -173,7 +177,7 @@ impl Reader {
     }
 }
 
-fn sort_newest_first(entries: &mut [Filed<Entry>], from: usize) {
+fn sort_newest_first(entries: &mut [Filed], from: usize) {
     if let Some(level) = entries.get_mut(from..) {
         level.sort_by_key(|entry| std::cmp::Reverse(entry.place));
     }
@@ -199,6 +203,7 @@ fn row_of_written(written: Written, group: &GroupKeys) -> Row {
         wall: written.wall,
         payload: Some(written.payload.into_vec()),
         edit: None,
+        ends_ms: None,
         signed: false,
         view: Vec::new(),
     }

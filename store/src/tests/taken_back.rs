@@ -217,6 +217,7 @@ fn a_message_that_was_unwritten_leaves_nothing_and_a_signed_one_stays() {
     bench.commit(group, &[Change::Unwritten(LocalId(local)), Change::Unwritten(LocalId(late))]);
     let in_one = [written(late, 2, "short"), Change::Unwritten(LocalId(late))];
     bench.commit(group, &in_one);
+    assert!(bench.store.forget().unwrap() && !bench.store.forget().unwrap());
     let home = bench.close();
     assert_eq!(keys(&home), before);
     let mut bench = Bench::unlock(home);
@@ -247,6 +248,7 @@ fn an_entry_that_was_displaced_leaves_nothing_and_its_neighbours_stay() {
     bench.commit(group, &no_entries);
     assert_eq!(shown(&bench, &group).len(), 2);
     bench.commit(group, &[Change::Displaced(two.id), Change::Displaced(two.id)]);
+    assert!(bench.store.forget().unwrap() && !bench.store.forget().unwrap());
     let home = bench.close();
     assert_eq!(keys(&home), before);
     let mut bench = Bench::unlock(home);

@@ -101,7 +101,7 @@ impl Header {
         let kek = cost.derive(passphrase, &salt)?;
         let mut plain = Zeroizing::new([0; SLOT_PLAIN]);
         plain.iter_mut().zip(master.bytes()).for_each(|(to, from)| *to = *from);
-        let sealed = kek.seal(&bound_to(cost, &salt), &mut *plain)?;
+        let sealed = kek.seal_at(&bound_to(cost, &salt), &mut *plain)?;
         let sealed = <[u8; SLOT]>::try_from(sealed).map_err(|_length| Error::TooLarge)?;
         let mut slots: Vec<[u8; SLOT]> = (0..SLOTS).map(|_| seal::random()).collect();
         let chosen = rand::random_range(0..SLOTS);
@@ -113,7 +113,7 @@ impl Header {
     pub(super) fn open(&self, passphrase: &str) -> Result<Key, Error> {
         let kek = self.cost.derive(passphrase, &self.salt)?;
         let bound = bound_to(self.cost, &self.salt);
-        let opened = self.slots.iter().find_map(|slot| kek.open(&bound, slot));
+        let opened = self.slots.iter().find_map(|slot| kek.open_at(&bound, slot));
         let plain = opened.ok_or(Error::WrongPassphrase)?;
         let master = plain.first_chunk().ok_or_else(|| Error::damaged("a header slot"))?;
         Ok(Key::new(*master))

@@ -1,0 +1,245 @@
+//! What ends: days, single words, whole groups. The keys go, whatever sled keeps of the rows.
+
+use std::sync::Arc;
+
+use proto::GroupId;
+
+use crate::engine::{BATCH_MAX, Batch, Dir};
+use crate::error::Error;
+use crate::filing::STATE;
+use crate::group_keys::{Bucket, GroupKeys, Slot, day_of};
+use crate::record;
+use crate::rows::{BODY, ERASE, INVITE, NOTE, NoteRecord, OUTBOX, Table};
+use crate::seal::Sealer as _;
+use crate::writer::Store;
+
+/// Rows that are looked at together.
+const CHUNK: usize = 64;
+/// Buckets that are sealed anew at one time.
+const FORGET_MAX: usize = 64;
+
+/// What of one group is to be sealed with other keys.
+type Work = (Arc<GroupKeys>, Vec<Slot>);
+
+impl Store {
+    /// Makes unreadable for good what was taken back or replaced since the last time, as far as the disk
+    /// lets us: what stays beside it is sealed anew, and the old keys go. Whether there was anything. A
+    /// crash in between is made good at the next call.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn forget(&mut self) -> Result<bool, Error> {
+        let mut work = Vec::new();
+        let mut intents = Vec::new();
+        for group in self.shared.groups() {
+            let (from, to) = (ERASE.start(&group.keys), ERASE.end(&group.keys));
+            let rows = self.shared.engine().scan(&from, &to, Dir::Up, FORGET_MAX)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let mut slots = vec![Slot::State];
+            slots.extend(rows.iter().filter_map(|(key, _)| slot_of(&group, key)));
+            slots.sort_unstable();
+            slots.dedup();
+            work.push((group, slots));
+            intents.extend(rows.into_iter().map(|(key, _)| key));
+        }
+        if work.is_empty() {
+            return Ok(false);
+        }
+        self.renew(&work, 0)?;
+        self.remove_rows(intents)?;
+        Ok(true)
+    }
+
+    /// Ends what is over: of each day before the one of `now_ms` (since 1970) the bodies that end on it
+    /// can be read by nobody any more, not even with all that is left on the disk and the passphrase. The
+    /// keys of what is written and not signed, and of invitations, are drawn anew every day. Gives the groups
+    /// in which something ended. A clock that is wrong ends what it takes for over, for good.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn end_days(&mut self, now_ms: u64) -> Result<Vec<GroupId>, Error> {
+        let today = day_of(now_ms);
+        let groups = self.shared.groups();
+        let ended: Vec<GroupId> = {
+            let _alone = self.shared.alone();
+            let ended = groups.iter().filter(|group| group.end_before(today));
+            ended.map(|group| group.me.group).collect()
+        };
+        let old = groups.into_iter().filter(|group| group.is_state_old(today));
+        let work: Vec<Work> = old.map(|group| (group, vec![Slot::State])).collect();
+        if !work.is_empty() {
+            self.renew(&work, today)?;
+        } else if !ended.is_empty() {
+            self.write_vault()?;
+        }
+        if !ended.is_empty() {
+            self.sweep()?;
+        }
+        Ok(ended)
+    }
+
+    /// Erases a group from this device: its keys first, so that nothing of it opens any more, then its rows.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`]; else as [`Self::commit`].
+    pub fn erase_group(&mut self, group: &GroupId) -> Result<(), Error> {
+        self.shared.group(group)?;
+        self.shared.remove_group(group);
+        self.unfinished.retain(|left| left.me.group != *group);
+        self.arrivals.remove(group);
+        self.write_vault()?;
+        self.remove_notices(group)?;
+        self.sweep()
+    }
+
+    /// Seals everything in these slots with new keys; the old ones are gone when it returns.
+    fn renew(&mut self, work: &[Work], today: u32) -> Result<(), Error> {
+        for (group, slots) in work {
+            group.renew(slots);
+        }
+        // Durable before the first use.
+        if let Err(error) = self.write_vault() {
+            work.iter().for_each(|(group, slots)| group.withdraw_renewed(slots));
+            return Err(error);
+        }
+        for (group, slots) in work {
+            for slot in slots {
+                self.seal_anew(group, *slot)?;
+            }
+        }
+        {
+            let _alone = self.shared.alone();
+            for (group, slots) in work {
+                group.forget_old(slots, today);
+            }
+        }
+        self.write_vault()
+    }
+
+    fn seal_anew(&self, group: &GroupKeys, slot: Slot) -> Result<(), Error> {
+        let keys = &group.keys;
+        let range = |table: Table| (table.start(keys), table.end(keys));
+        let ranges = match slot {
+            Slot::State => vec![range(OUTBOX), range(INVITE)],
+            Slot::Bodies(bucket) => vec![bodies_of(group, bucket)],
+        };
+        for (mut from, to) in ranges {
+            loop {
+                let rows = self.shared.engine().scan(&from, &to, Dir::Up, CHUNK)?;
+                let Some((last, _)) = rows.last() else { break };
+                from = after(last);
+                let mut batch = Batch::default();
+                for (key, sealed) in rows {
+                    match group.open(&key, &sealed) {
+                        Ok(plain) => {
+                            let sealed = group.seal(&key, &plain)?;
+                            batch.put(key, sealed);
+                        }
+                        // It opens with no key, so it is no worse without the old ones.
+                        Err(_damaged) => tracing::warn!("a damaged row cannot be sealed anew"),
+                    }
+                    if batch.bytes() > BATCH_MAX / 2 {
+                        self.shared.commit(&core::mem::take(&mut batch))?;
+                    }
+                }
+                if !batch.is_empty() {
+                    self.shared.commit(&batch)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes rows that no key opens any more: of erased groups, and of days that ended.
+    pub(crate) fn sweep(&self) -> Result<(), Error> {
+        let groups = self.shared.groups();
+        let groups: Vec<_> = groups.iter().chain(&self.unfinished).collect();
+        let mut from = Vec::new();
+        while let Some(key) = self.first_from(&from)? {
+            let (Some(prefix), Some(handle)) = (key.get(..9), key.get(1..9)) else {
+                return Err(Error::damaged("a row has too short a key"));
+            };
+            let group = groups.iter().find(|group| group.keys.handle() == handle);
+            let is_body = key.first() == Some(&BODY.tag());
+            let (end, is_dead) = match (group, is_body) {
+                (Some(group), true) => match group.bucket_of(&key) {
+                    Some(bucket) => (bodies_of(group, bucket).1, !group.holds(bucket)),
+                    None => (after_all(prefix), true),
+                },
+                (Some(_), false) => (after_all(prefix), false),
+                (None, _) => (after_all(prefix), handle != self.shared.profile().handle()),
+            };
+            if is_dead {
+                self.remove_range(key, &end)?;
+            }
+            from = end;
+        }
+        Ok(())
+    }
+
+    fn remove_notices(&self, group: &GroupId) -> Result<(), Error> {
+        let keys = self.shared.profile();
+        let mut dead = Vec::new();
+        let names = (keys, keys as &dyn crate::seal::Sealer);
+        for record in record::Records::all(self.shared.engine(), names, NOTE, Dir::Up) {
+            let (key, bytes) = record?;
+            let note: NoteRecord = record::decode(&bytes)?;
+            if note.group == *group {
+                dead.push(key);
+            }
+        }
+        self.remove_rows(dead)
+    }
+
+    fn first_from(&self, from: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let rows = self.shared.engine().scan(from, &[0xff], Dir::Up, 1)?;
+        Ok(rows.into_iter().next().map(|(key, _)| key))
+    }
+
+    fn remove_range(&self, mut from: Vec<u8>, to: &[u8]) -> Result<(), Error> {
+        loop {
+            let rows = self.shared.engine().scan(&from, to, Dir::Up, CHUNK)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = after(last);
+            self.remove_rows(rows.into_iter().map(|(key, _)| key).collect())?;
+        }
+    }
+
+    fn remove_rows(&self, keys: Vec<Vec<u8>>) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        for key in keys {
+            batch.remove(key);
+            if batch.bytes() > BATCH_MAX / 2 {
+                self.shared.commit(&core::mem::take(&mut batch))?;
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.shared.commit(&batch) }
+    }
+}
+
+/// What an [`ERASE`] row is about.
+fn slot_of(group: &GroupKeys, key: &[u8]) -> Option<Slot> {
+    let number = Table::number(key)?.checked_sub(group.keys.distance(ERASE.tag()))?;
+    match number {
+        STATE => Some(Slot::State),
+        number => Bucket::from_number(number).map(Slot::Bodies),
+    }
+}
+
+/// Where the bodies of a bucket stand.
+fn bodies_of(group: &GroupKeys, bucket: Bucket) -> (Vec<u8>, Vec<u8>) {
+    let at = |number| BODY.numbered(&group.keys, number, &[]);
+    (at(bucket.number()), at(bucket.number().saturating_add(1)))
+}
+
+/// The first key after this one.
+fn after(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// Greater than all keys that begin so.
+fn after_all(prefix: &[u8]) -> Vec<u8> {
+    [prefix, &[0xff; 64]].concat()
+}
