@@ -126,6 +126,42 @@ impl Home {
         Vault::unlock(&self.path, passphrase).map(drop)
     }
 
+    /// Lets `new` open the profile in place of `old`, also while it is open. Takes about two seconds.
+    ///
+    /// # Errors
+    /// As [`Self::check`], after which nothing was changed; [`Error::Full`], [`Error::Io`], after which
+    /// either of the two opens it.
+    pub fn change_passphrase(&self, old: &str, new: &str) -> Result<(), Error> {
+        let _one_at_a_time = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        vault::change(&self.path, old, new)
+    }
+
+    /// Erases the profile, with or without its passphrase: at once the vault, without which nothing that
+    /// is left can be opened, then everything else. What is no part of a profile stays.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while a [`Store`] or a [`Reader`](crate::Reader) lives: the vault is gone, and the
+    /// rest goes when this is called again after they were dropped. [`Error::Io`].
+    pub fn erase(&self) -> Result<(), Error> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        vault::wipe(&self.path)?;
+        if opened.strong_count() > 0 {
+            return Err(Error::InUse);
+        }
+        for file in fs::read_dir(&self.path)? {
+            let file = file?;
+            let name = file.file_name();
+            if !name.to_str().is_some_and(is_of_profile) {
+                continue;
+            }
+            let is_dir = file.file_type()?.is_dir();
+            let removed =
+                if is_dir { fs::remove_dir_all(file.path()) } else { fs::remove_file(file.path()) };
+            removed.map_err(|error| refused("a file cannot be removed", error))?;
+        }
+        vault::sync_dir(&self.path).map_err(Error::from_io)
+    }
+
     fn open_store(
         &self,
         vault: impl FnOnce() -> Result<(Vault, KeyTable), Error>,
@@ -139,6 +175,12 @@ impl Home {
         *opened = store.watch();
         Ok(store)
     }
+}
+
+/// Whether a file or folder of this name in a home is ours. The lock stays: it is held.
+fn is_of_profile(name: &str) -> bool {
+    let kind = name.split('.').next().unwrap_or_default();
+    ["hdr", "keys", "erase", "store", "blobs", "idx", "quarantine", "ballast"].contains(&kind)
 }
 
 fn make(path: &Path) -> Result<(), Error> {

@@ -67,6 +67,68 @@ fn a_wrong_passphrase_changes_nothing() {
 }
 
 #[test]
+fn a_new_passphrase_replaces_the_old_and_no_row_is_written() {
+    let mut bench = Bench::new();
+    let group = bench.join(1, &[bench::op("stays")]);
+    assert!(matches!(bench.home.change_passphrase("wrong", "new"), Err(Error::WrongPassphrase)));
+    let keys = |bench: &Bench| {
+        let files = files(bench.home.path()).into_iter();
+        files.filter(|(name, _)| !name.contains("hdr.")).collect::<Vec<_>>()
+    };
+    let before = keys(&bench);
+    bench.home.change_passphrase(PASSPHRASE, "new").unwrap();
+    assert!(keys(&bench) == before);
+    let home = bench.close();
+    assert!(matches!(home.unlock(PASSPHRASE), Err(Error::WrongPassphrase)));
+    for lost in ["hdr.a", "hdr.b"] {
+        let path = home.path().join(lost);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, b"damaged").unwrap();
+        assert!(matches!(home.check(PASSPHRASE), Err(Error::WrongPassphrase)), "{lost}");
+        home.check("new").unwrap();
+        fs::write(&path, whole).unwrap();
+    }
+    let store = home.unlock("new").unwrap();
+    assert_eq!(store.reader().ops(&group).unwrap().len(), 1);
+}
+
+#[test]
+fn a_change_that_the_power_cut_in_half_is_finished_by_the_new_passphrase() {
+    let home = Bench::new().close();
+    let (one, other) = (home.path().join("hdr.a"), home.path().join("hdr.b"));
+    let old = fs::read(&other).unwrap();
+    home.change_passphrase(PASSPHRASE, "new").unwrap();
+    fs::write(&other, old).unwrap();
+    assert!(matches!(home.unlock(PASSPHRASE), Err(Error::WrongPassphrase)));
+    drop(home.unlock("new").unwrap());
+    fs::write(&one, b"damaged").unwrap();
+    assert!(matches!(home.unlock(PASSPHRASE), Err(Error::WrongPassphrase)), "no copy opens by it");
+    drop(home.unlock("new").unwrap());
+}
+
+#[test]
+fn an_erased_profile_leaves_nothing_and_another_can_be_made() {
+    let mut bench = Bench::new();
+    bench.join(1, &[bench::op("erased")]);
+    let path = bench.home.path().to_owned();
+    fs::write(path.join("holiday.jpg"), b"somebody's own").unwrap();
+    assert!(matches!(bench.home.erase(), Err(Error::InUse)));
+    let left = files(&path);
+    let left = |name: &str| left.iter().any(|(path, _)| path.contains(name));
+    assert!(
+        !left("hdr.") && !left("keys.") && !left("erase.") && left("store"),
+        "the vault at once"
+    );
+    let home = bench.close();
+    assert!(matches!(home.unlock(PASSPHRASE), Err(Error::Damaged(_))));
+    home.erase().unwrap();
+    home.erase().unwrap();
+    assert_eq!(files(&path).len(), 1, "what is not ours stays");
+    assert!(matches!(home.unlock(PASSPHRASE), Err(Error::NoProfile)));
+    home.create_at_floor("another").unwrap();
+}
+
+#[test]
 fn one_damaged_header_is_mended_and_two_are_damage() {
     let mut home = Bench::new().close();
     for name in ["hdr.a", "hdr.b"] {

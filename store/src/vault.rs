@@ -169,6 +169,31 @@ impl Vault {
     }
 }
 
+/// Lets `new` open what `old` did. Durable when it returns; before, either of them opens it. Only a slot is
+/// written: nothing is sealed anew. Whoever has a copy of the header and the old passphrase still has both.
+pub(crate) fn change(home: &Path, old: &str, new: &str) -> Result<(), Error> {
+    let (header, _twins) = Header::read(home)?;
+    header.changed(old, new)?.write_both(home)
+}
+
+/// Overwrites and removes all files of a vault, those first without which the others are noise. Goes on
+/// where one of them cannot be overwritten, and then says so.
+pub(crate) fn wipe(home: &Path) -> Result<(), Error> {
+    let generations = generations(home)?;
+    let of = |file| generations.iter().map(move |g| name(file, *g));
+    let headers = header::files().into_iter().map(str::to_owned);
+    let mut done = Ok(());
+    for file in of(ERASE).chain(headers).chain(of(KEYS)) {
+        let path = home.join(file);
+        if let Err(error) = shred(&path) {
+            done = Err(Error::from_io(error));
+            fs::remove_file(&path).ok();
+        }
+    }
+    sync_dir(home)?;
+    done
+}
+
 /// Removes what a vault that was never finished left behind.
 pub(crate) fn remove_unfinished(home: &Path) -> Result<(), Error> {
     for generation in generations(home)? {
@@ -240,6 +265,20 @@ fn write_file(home: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     fs::rename(&draft, home.join(name)).map_err(Error::from_io)
 }
 
+/// Writes a file in place of the one of this name, durably, and overwrites the one before as far as the
+/// disk lets us.
+fn replace_file(home: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let old = OpenOptions::new().write(true).open(home.join(name));
+    write_file(home, name, bytes)?;
+    sync_dir(home)?;
+    if let Ok(mut old) = old
+        && let Err(error) = overwrite(&mut old)
+    {
+        tracing::debug!("an old {name} stays for now: {}", error.kind());
+    }
+    Ok(())
+}
+
 /// Lets nobody but the owner read what is created with `options`.
 pub(crate) fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
@@ -249,17 +288,20 @@ pub(crate) fn private(options: &mut OpenOptions) {
 }
 
 fn shred(path: &Path) -> io::Result<()> {
-    let len = match fs::metadata(path) {
-        Ok(file) => file.len(),
+    match OpenOptions::new().write(true).open(path) {
+        Ok(mut file) => overwrite(&mut file)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
-    };
-    let mut file = OpenOptions::new().write(true).open(path)?;
+    }
+    fs::remove_file(path)
+}
+
+fn overwrite(file: &mut File) -> io::Result<()> {
+    let len = file.metadata()?.len();
     for _chunk in 0..len.div_ceil(1024) {
         file.write_all(&seal::random::<1024>())?;
     }
-    file.sync_all()?;
-    fs::remove_file(path)
+    file.sync_all()
 }
 
 #[cfg(test)]

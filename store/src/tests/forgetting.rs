@@ -6,9 +6,7 @@ use std::path::Path;
 use proto::{Accepted, Change, Gone, GroupId, LocalId, MemberId, Notice};
 use tempfile::TempDir;
 
-use super::bench::{
-    Bench, Closed, PASSPHRASE, accepted, entry, member, op, signed, wanted, written,
-};
+use super::bench::{Bench, PASSPHRASE, accepted, entry, member, op, signed, wanted, written};
 use crate::engine::{Dir, Engine as _, Pair, SledEngine};
 use crate::rows::BODY;
 use crate::vault::{KeyTable, Vault};

@@ -9,6 +9,7 @@
 //! the whole file (a sealed slot is no secret): what fails it is damaged, and what passes it and opens
 //! no slot is a wrong passphrase.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,8 +21,8 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::seal::{self, Key, OVERHEAD};
 
-/// Version of everything in a home. A greater one is [`Error::Newer`].
-pub(crate) const SCHEMA: u16 = 1;
+/// Version of what a vault holds. A greater one is [`Error::Newer`], a smaller one [`Error::Older`].
+pub(crate) const SCHEMA: u16 = 2;
 
 const FILES: [&str; 2] = ["hdr.a", "hdr.b"];
 const LEN: usize = 4096;
@@ -99,11 +100,8 @@ impl Header {
     pub(super) fn new(passphrase: &str, master: &Key, cost: Cost) -> Result<Self, Error> {
         let salt = seal::random();
         let kek = cost.derive(passphrase, &salt)?;
-        let mut plain = Zeroizing::new([0; SLOT_PLAIN]);
-        plain.iter_mut().zip(master.bytes()).for_each(|(to, from)| *to = *from);
-        let sealed = kek.seal_at(&bound_to(cost, &salt), &mut *plain)?;
-        let sealed = <[u8; SLOT]>::try_from(sealed).map_err(|_length| Error::TooLarge)?;
         let mut slots: Vec<[u8; SLOT]> = (0..SLOTS).map(|_| seal::random()).collect();
+        let sealed = slot_of(&kek, master, (cost, &salt))?;
         let chosen = rand::random_range(0..SLOTS);
         slots.iter_mut().skip(chosen).take(1).for_each(|slot| *slot = sealed);
         Ok(Self { generation: 1, cost, salt, slots })
@@ -111,24 +109,39 @@ impl Header {
 
     /// The master key, if the passphrase opens any slot.
     pub(super) fn open(&self, passphrase: &str) -> Result<Key, Error> {
+        self.find(passphrase).map(|(_, master)| master)
+    }
+
+    /// A header in which `new` opens the slot that `old` did, and nothing else is different.
+    pub(super) fn changed(&self, old: &str, new: &str) -> Result<Self, Error> {
+        let (at, master) = self.find(old)?;
+        let kek = self.cost.derive(new, &self.salt)?;
+        let mut slots = self.slots.clone();
+        let sealed = slot_of(&kek, &master, (self.cost, &self.salt))?;
+        slots.iter_mut().skip(at).take(1).for_each(|slot| *slot = sealed);
+        let generation = self.generation.saturating_add(1);
+        Ok(Self { generation, cost: self.cost, salt: self.salt, slots })
+    }
+
+    fn find(&self, passphrase: &str) -> Result<(usize, Key), Error> {
         let kek = self.cost.derive(passphrase, &self.salt)?;
         let bound = bound_to(self.cost, &self.salt);
-        let opened = self.slots.iter().find_map(|slot| kek.open_at(&bound, slot));
-        let plain = opened.ok_or(Error::WrongPassphrase)?;
+        let opened = self.slots.iter().map(|slot| kek.open_at(&bound, slot)).enumerate();
+        let found = opened.filter_map(|(at, plain)| Some((at, plain?))).next();
+        let (at, plain) = found.ok_or(Error::WrongPassphrase)?;
         let master = plain.first_chunk().ok_or_else(|| Error::damaged("a header slot"))?;
-        Ok(Key::new(*master))
+        Ok((at, Key::new(*master)))
     }
 
     /// Writes both files, one after the other, so that one is whole at any time.
     pub(super) fn write_both(&self, home: &Path) -> Result<(), Error> {
         for (name, generation) in FILES.into_iter().zip(self.generation..) {
-            super::write_file(home, name, &self.encode(generation))?;
-            super::sync_dir(home)?;
+            super::replace_file(home, name, &self.encode(generation))?;
         }
         Ok(())
     }
 
-    /// The newest valid header, and whether both are valid.
+    /// The newest valid header, and whether both are valid and say the same.
     pub(super) fn read(home: &Path) -> Result<(Self, bool), Error> {
         let mut valid = Vec::new();
         let mut here = false;
@@ -145,7 +158,10 @@ impl Header {
                 Err(error) => return Err(error.into()),
             }
         }
-        let twins = valid.len() == FILES.len();
+        let twins = match valid.as_slice() {
+            [one, other] => one.salt == other.salt && one.slots == other.slots,
+            _ => false,
+        };
         match valid.into_iter().max_by_key(|header| header.generation) {
             Some(newest) => Ok((newest, twins)),
             None if here => Err(Error::damaged("both headers")),
@@ -178,8 +194,10 @@ impl Header {
         if take::<8>(&mut rest)? != *MAGIC {
             return Err(damaged());
         }
-        if u16::from_be_bytes(take(&mut rest)?) > SCHEMA {
-            return Err(Error::Newer);
+        match u16::from_be_bytes(take(&mut rest)?).cmp(&SCHEMA) {
+            Ordering::Less => return Err(Error::Older),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(Error::Newer),
         }
         let generation = u64::from_be_bytes(take(&mut rest)?);
         let m_kib = u32::from_be_bytes(take(&mut rest)?);
@@ -196,6 +214,19 @@ impl Header {
 /// Whether there is a header, whole or not.
 pub(super) fn exists(home: &Path) -> bool {
     FILES.iter().any(|name| home.join(name).exists())
+}
+
+/// The names of both files.
+pub(super) const fn files() -> [&'static str; 2] {
+    FILES
+}
+
+/// A slot that opens to the master key.
+fn slot_of(kek: &Key, master: &Key, (cost, salt): (Cost, &[u8; 32])) -> Result<[u8; SLOT], Error> {
+    let mut plain = Zeroizing::new([0; SLOT_PLAIN]);
+    plain.iter_mut().zip(master.bytes()).for_each(|(to, from)| *to = *from);
+    let sealed = kek.seal_at(&bound_to(cost, salt), &mut *plain)?;
+    <[u8; SLOT]>::try_from(sealed).map_err(|_length| Error::TooLarge)
 }
 
 fn bound_to(cost: Cost, salt: &[u8; 32]) -> Vec<u8> {
@@ -243,12 +274,29 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_a_newer_build_is_told_from_a_damaged_one() {
+    fn a_change_of_passphrase_is_one_slot() {
+        let header = Header::new("old", &Key::new([7; 32]), Cost::FLOOR).unwrap();
+        assert!(matches!(header.changed("wrong", "new"), Err(Error::WrongPassphrase)));
+        let changed = header.changed("old", "new").unwrap();
+        let slots = header.slots.iter().zip(&changed.slots);
+        assert_eq!(slots.filter(|(one, other)| one != other).count(), 1);
+        assert_eq!((changed.salt, changed.cost), (header.salt, header.cost));
+        assert_eq!(changed.open("new").unwrap().bytes(), &[7; 32]);
+        assert!(matches!(changed.open("old"), Err(Error::WrongPassphrase)));
+    }
+
+    #[test]
+    fn a_header_of_another_build_is_told_from_a_damaged_one() {
         let header = Header::new("p", &Key::new([7; 32]), Cost::FLOOR).unwrap();
         let mut bytes = header.encode(1);
-        bytes[8..10].copy_from_slice(&(SCHEMA + 1).to_be_bytes());
-        let sum = *blake3::hash(&bytes[..LEN - 32]).as_bytes();
-        bytes[LEN - 32..].copy_from_slice(&sum);
-        assert!(matches!(Header::decode(&bytes), Err(Error::Newer)));
+        let mut decoded = |schema: u16| {
+            bytes[8..10].copy_from_slice(&schema.to_be_bytes());
+            let sum = *blake3::hash(&bytes[..LEN - 32]).as_bytes();
+            bytes[LEN - 32..].copy_from_slice(&sum);
+            Header::decode(&bytes)
+        };
+        assert!(matches!(decoded(SCHEMA + 1), Err(Error::Newer)));
+        assert!(matches!(decoded(SCHEMA - 1), Err(Error::Older)));
+        assert!(decoded(SCHEMA).is_ok());
     }
 }
