@@ -9,6 +9,7 @@
 mod adversary;
 mod attacks;
 mod evenings;
+mod fading;
 mod membership;
 mod messaging;
 mod parting;

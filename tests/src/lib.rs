@@ -276,6 +276,7 @@ impl World {
         let seed = self.rng.next_u64();
         let person = &mut self.people[who];
         person.run += 1;
+        person.memory.fade(BEGIN_UNIX_MS + self.now_ms + person.ahead_ms);
         let me = person.memory.me.clone().expect("only members wake");
         let remembered = person.memory.remembered();
         let engine = Engine::new(me, ChaCha12Rng::seed_from_u64(seed), remembered);

@@ -51,6 +51,17 @@ impl World {
         self.people[who].engine.as_ref().map(Engine::tally)
     }
 
+    /// Whether someone holds as much of everybody's chain as its author; newcomers never do.
+    #[must_use]
+    pub fn is_complete(&self, who: usize) -> bool {
+        let members = self.people.iter().filter_map(|person| {
+            let me = person.memory.me.as_ref()?;
+            Some((me.id, &person.memory))
+        });
+        let ours = &self.people[who].memory;
+        members.into_iter().all(|(id, theirs)| ours.held_of(&id) == theirs.held_of(&id))
+    }
+
     /// Whether these words are anywhere in what someone's device remembers.
     #[must_use]
     pub fn remembers(&self, who: usize, words: &str) -> bool {

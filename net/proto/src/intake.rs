@@ -17,7 +17,7 @@ use crate::change::{Accepted, Branch, Change, Gone, Instead, Notice, Wanted};
 use crate::engine::Engine;
 use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, LocalId, MemberId};
-use crate::limits::{AROUND_BYTES_MAX, AROUND_MAX, FUTURE_MS, GONE_MAX, IDS_MAX};
+use crate::limits::{AROUND_BYTES_MAX, AROUND_MAX, ENDED_SLACK_MS, FUTURE_MS, GONE_MAX, IDS_MAX};
 use crate::log::{Entry, EntryHeader, Order, SeqRange, Versions};
 use crate::message::Body;
 use crate::parking::Parked;
@@ -184,12 +184,18 @@ impl<R: CryptoRng> Engine<R> {
         }
         let is_shown = match (&entry.body, gone) {
             (Some(body), _) => Body::decode(&body.payload).map_or(true, |body| body.is_shown()),
-            (None, gone) => gone.is_none_or(|gone| gone.is_shown),
+            // It ended before it came, and nobody here ever saw it.
+            (None, gone) => gone.is_some_and(|gone| gone.is_shown),
         };
+        let ends_ms = self.ends_of(now, &header);
+        let has_ended = ends_ms.is_some_and(|ends| ends <= now.unix_ms);
+        let is_shown = is_shown && !has_ended;
         let is_own = header.author == self.me.id;
         let local = if is_own { self.recognise(&header.payload_hash) } else { None };
         let effects = self.effects(&header, id, &entry);
-        let ends_ms = self.ends_of(now, &header);
+        if has_ended {
+            entry.body = None;
+        }
         changes.push(accepted((now, ends_ms), (id, &entry, &header), local, is_shown));
         changes.extend(self.log.note(id, &header, beside));
         if let (false, Some(next)) = (broken.is_empty(), header.seq.checked_add(1)) {
@@ -274,6 +280,11 @@ impl<R: CryptoRng> Engine<R> {
         header.ends_ms(now.unix_ms, ttl_secs)
     }
 
+    /// Whether the body of an entry is to be gone by now.
+    pub(crate) fn has_ended(&self, now: Now, header: &EntryHeader) -> bool {
+        self.ends_of(now, header).is_some_and(|ends| ends <= now.unix_ms)
+    }
+
     fn judge(
         &mut self,
         now: Now,
@@ -297,8 +308,10 @@ impl<R: CryptoRng> Engine<R> {
         if self.is_cut(&header, id) || self.log.is_in_pieces(&author, seq) {
             return Ok(Judged::Dropped);
         }
-        // A body goes only when its author says so: else whoever served it took it away.
-        let may_lack = self.gone.contains_key(&(author, id));
+        // A body goes only when its author says so, or when its time is over, by a clock that may be a day
+        // ahead of ours: else whoever served it took it away.
+        let soon = Now { unix_ms: now.unix_ms.saturating_add(ENDED_SLACK_MS), ..now };
+        let may_lack = self.gone.contains_key(&(author, id)) || self.has_ended(soon, &header);
         if entry.body.is_none() && !may_lack {
             return Ok(Judged::Dropped);
         }

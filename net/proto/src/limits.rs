@@ -86,6 +86,8 @@ pub const IDS_MAX: usize = 256;
 
 /// How far ahead of our clock an op or entry may be before it waits, in milliseconds.
 pub const FUTURE_MS: u64 = 10 * 60 * 1000;
+/// How long before its end by our clock an entry may come without its body, in milliseconds.
+pub const ENDED_SLACK_MS: u64 = 24 * 60 * 60 * 1000;
 /// Ops and entries that wait for ops we lack, in all and over all links.
 pub const PARKED_MAX: usize = 1000;
 /// Bytes of ops and entries that wait.

@@ -65,7 +65,7 @@ impl<R: CryptoRng> Engine<R> {
     pub(crate) fn on_loaded(&mut self, now: Now, ticket: Ticket, loaded: Loaded) {
         match self.readings.waiting.remove(&ticket) {
             Some(Reading::Serve { link, ranges, ids }) => {
-                self.serve(link, (ranges, ids), loaded);
+                self.serve(now, link, (ranges, ids), loaded);
             }
             Some(Reading::Around(batch)) => {
                 let from = batch.from;

@@ -40,7 +40,8 @@ impl<R: CryptoRng> Engine<R> {
         reply_to: Option<EntryId>,
     ) -> Result<Done, Refusal> {
         let text = text_of(text)?;
-        self.write(now, &Body::Text(message::Text { reply_to, text }))
+        let body = Body::Text(message::Text { reply_to, text });
+        self.write(now, &body, ends_of(&body))
     }
 
     /// A person says something else instead. None: answered when the message was read.
@@ -136,6 +137,9 @@ impl<R: CryptoRng> Engine<R> {
         }
         match rewrite {
             Rewrite::Edit(_, text) if is_there => {
+                if self.has_ended(now, &header) {
+                    return Err(Refusal::NoSuchMessage);
+                }
                 // One more must fit, to take it back.
                 if versions.len() >= VERSIONS_MAX.saturating_sub(1) {
                     return Err(Refusal::Bad("this message was changed too often; take it back"));
@@ -144,13 +148,15 @@ impl<R: CryptoRng> Engine<R> {
                 let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
                 let words = message::Text { reply_to, text };
                 let body = Body::Edit(message::Edit { versions, words });
-                self.write(now, &body).map(|_said| Done::Nothing)
+                // It ends with what it stands for.
+                let ends = self.ends_of(now, &header).map_or(Ends::Keep, Ends::At);
+                self.write(now, &body, ends).map(|_said| Done::Nothing)
             }
             Rewrite::Edit(..) => Err(Refusal::NoSuchMessage),
             Rewrite::TakeBack(_) if is_there => {
                 let versions = Versions::new(versions).ok_or(Refusal::NoSuchMessage)?;
                 let body = Body::TakeBack(message::TakeBack { versions });
-                self.write(now, &body).map(|_said| Done::Nothing)
+                self.write(now, &body, ends_of(&body)).map(|_said| Done::Nothing)
             }
             // It is gone already; an entry that is no message cannot be taken back.
             Rewrite::TakeBack(_) if root.body.is_none() => Ok(Done::Nothing),
@@ -169,7 +175,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Makes something of ours durable; signed at once if our chain can go on.
-    fn write(&mut self, now: Now, body: &Body) -> Result<Done, Refusal> {
+    fn write(&mut self, now: Now, body: &Body, ends: Ends) -> Result<Done, Refusal> {
         if self.outbox.len() >= OUTBOX_MAX {
             return Err(Refusal::Busy);
         }
@@ -185,7 +191,7 @@ impl<R: CryptoRng> Engine<R> {
             payload,
         };
         if self.may_sign && self.outbox.is_empty() {
-            match self.sign(now, written.clone(), false) {
+            match self.sign(now, written.clone(), ends, false) {
                 Ok(id) => return Ok(Done::Said(id)),
                 Err(Reject::TooLong) => return Err(Refusal::TooLarge),
                 // More heads than a view may name: it stays written until they are merged. An edit does not
@@ -222,7 +228,9 @@ impl<R: CryptoRng> Engine<R> {
         }
         while let Some(written) = self.outbox.pop_front() {
             // What was durable fits; were it not so, it would stay written and never be sent.
-            if self.sign(now, written.clone(), true).is_err() {
+            let body = Body::decode(&written.payload);
+            let ends = body.as_ref().map_or(Ends::Default, ends_of);
+            if self.sign(now, written.clone(), ends, true).is_err() {
                 self.outbox.push_front(written);
                 return;
             }
@@ -240,8 +248,14 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Signs one message on top of our chain, makes it durable and pushes it.
-    fn sign(&mut self, now: Now, written: Written, was_durable: bool) -> Result<EntryId, Reject> {
-        let (entry, header) = self.next_entry(now, &written)?;
+    fn sign(
+        &mut self,
+        now: Now,
+        written: Written,
+        ends: Ends,
+        was_durable: bool,
+    ) -> Result<EntryId, Reject> {
+        let (entry, header) = self.next_entry(now, &written, ends)?;
         let id = entry.id();
         let body = entry.body.as_ref().map(|body| Body::decode(&body.payload));
         let is_shown = body.is_none_or(|body| body.map_or(true, |body| body.is_shown()));
@@ -265,7 +279,12 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// The next entry of our own chain.
-    fn next_entry(&mut self, now: Now, written: &Written) -> Result<(Entry, EntryHeader), Reject> {
+    fn next_entry(
+        &mut self,
+        now: Now,
+        written: &Written,
+        ends: Ends,
+    ) -> Result<(Entry, EntryHeader), Reject> {
         let own = self.log.chain(&self.me.id).cloned();
         let (seq, prev, lamport) = own.as_ref().map_or((0, EntryId::ZERO, 0), |chain| {
             (chain.seq.saturating_add(1), chain.id, chain.lamport)
@@ -305,7 +324,7 @@ impl<R: CryptoRng> Engine<R> {
             lamport: seen.max(lamport).saturating_add(1),
             msk: 0,
             wall: written.wall,
-            ends: Ends::Default,
+            ends,
             payload_hash: [0; 32],
         };
         let body = EntryBody { salt: salt_of(written.local), payload: written.payload.clone() };
@@ -317,6 +336,15 @@ impl<R: CryptoRng> Engine<R> {
 /// that still holds what was signed long ago knows it again, and says it only once.
 fn salt_of(local: LocalId) -> [u8; 16] {
     local.0.first_chunk().copied().unwrap_or_default()
+}
+
+/// When a body ends that stands for itself. A take-back holds no words, and must reach those who were away
+/// for longer than words stay.
+const fn ends_of(body: &Body) -> Ends {
+    match body {
+        Body::TakeBack(_) => Ends::Keep,
+        Body::Text(_) | Body::Edit(_) | Body::Noop(_) | Body::Unknown(_) => Ends::Default,
+    }
 }
 
 fn text_of(text: String) -> Result<Text<TEXT_MAX>, Refusal> {

@@ -316,6 +316,7 @@ impl<R: CryptoRng> Engine<R> {
     /// theirs. What was asked for by its id is judged alone.
     pub(crate) fn serve(
         &mut self,
+        now: Now,
         link: LinkId,
         (ranges, ids): (Vec<SeqRange>, BTreeSet<EntryId>),
         loaded: Loaded,
@@ -326,8 +327,11 @@ impl<R: CryptoRng> Engine<R> {
         // Of each author: the number that was looked at last, and whether something there is theirs.
         let mut seen: BTreeMap<MemberId, (u32, bool)> = BTreeMap::new();
         let mut last = None;
-        for entry in loaded.entries {
+        for mut entry in loaded.entries {
             let Ok(header) = entry.parse(&self.me.group) else { continue };
+            if self.has_ended(now, &header) {
+                entry.body = None;
+            }
             let (author, seq) = (header.author, header.seq);
             let is_single = ids.contains(&entry.id());
             last = Some(author);
