@@ -1,8 +1,9 @@
 //! The client without a face: a home, its profile, and the network while it is open. The window,
 //! `kith rpc` and `kith demo` are three faces of this. Read next: `client/own.rs`, for what becomes of
-//! one's own words.
+//! one's own words, and `client/profile.rs`.
 
 mod own;
+mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::backend::{
     Backend, GroupView, Invitation as Made, Look, MemberView, MessageId, MessageView, NewGroup,
     Page, Profile, Trouble, Unheard,
 };
+use crate::times;
 use crate::trouble::{from_net, from_store};
 
 /// How long looking at an invitation may take.
@@ -117,7 +119,7 @@ impl Client {
         let row = open.reader().message(group, id).map_err(from_store)?;
         let row = row.ok_or_else(|| from_store(store::Error::NoSuchMessage))?;
         let (room, forked) = (open.room(group)?, open.forked(group)?);
-        Ok(view(row, &room, &forked))
+        Ok(view(row, &room, &forked, times::now_ms()))
     }
 
     /// The name someone bears in a group; empty until it has arrived.
@@ -360,7 +362,8 @@ impl Backend for Client {
         let open = self.open()?;
         let page = open.reader().timeline(group, before.as_ref(), limit).map_err(from_store)?;
         let (room, forked) = (open.room(group)?, open.forked(group)?);
-        let messages = page.rows.into_iter().map(|row| view(row, &room, &forked)).collect();
+        let now_ms = times::now_ms();
+        let messages = page.rows.into_iter().map(|row| view(row, &room, &forked, now_ms)).collect();
         Ok(Page { messages, more: page.more })
     }
 
@@ -376,8 +379,10 @@ impl Drop for Client {
     }
 }
 
-fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>) -> MessageView {
-    let said = said(row.edit.as_deref().or(row.payload.as_deref()));
+fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>, now_ms: u64) -> MessageView {
+    let has_ended = row.ends_ms.is_some_and(|ends| ends <= now_ms);
+    let words = row.edit.as_deref().or(row.payload.as_deref());
+    let said = said(words.filter(|_| !has_ended));
     let (gone, known) = (said == Said::Gone, said != Said::Unknown);
     let (text, reply_to, edited) = match said {
         Said::Text { text, reply_to, is_edited } => (text, reply_to.map(|id| id.0), is_edited),
@@ -432,12 +437,21 @@ mod tests {
             wall: 5,
             payload: payload.map(encoded),
             edit: edit.map(encoded),
+            ends_ms: Some(100),
             signed: true,
         }
     }
 
     fn seen(row: Row, forked: &[EntryId]) -> MessageView {
-        view(row, &Room::default(), &forked.iter().copied().collect())
+        view(row, &Room::default(), &forked.iter().copied().collect(), 99)
+    }
+
+    #[test]
+    fn what_has_ended_shows_no_words_though_they_are_still_on_the_disk() {
+        let words = Body::Text(Text { reply_to: None, text: proto::Text::new("words").unwrap() });
+        let at = |now_ms| view(row(Some(&words), None), &Room::default(), &BTreeSet::new(), now_ms);
+        assert_eq!((at(99).text.as_str(), at(99).gone), ("words", false));
+        assert_eq!((at(100).text.as_str(), at(100).gone), ("", true));
     }
 
     #[test]

@@ -2,6 +2,11 @@
 
 use jiff::Timestamp;
 
+/// What this device's clock says, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
 /// A time to the whole minute, cut: clocks are advisory, and seconds tell more than people need.
 pub(crate) fn minute(unix_ms: u64) -> String {
     show(unix_ms - unix_ms % 60_000)

@@ -20,6 +20,8 @@ use crate::storage::Storage;
 
 /// Commands that may wait for one group.
 const WAITING_MAX: usize = 128;
+/// How often it is looked whether a day is over.
+const DAYS_EVERY: Duration = Duration::from_secs(3600);
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -80,10 +82,15 @@ pub(crate) fn start(
     tokio::spawn(async move {
         // Held here, so that joins can report as long as the node runs.
         let _own = own;
+        let mut days = tokio::time::interval(DAYS_EVERY);
         loop {
             let command = tokio::select! {
                 command = commands.recv() => command,
                 command = joined.recv() => command,
+                _ = days.tick() => {
+                    node.end_days().await;
+                    continue;
+                }
             };
             match command {
                 Some(NodeCommand::Stop(stopped)) => {
@@ -245,6 +252,14 @@ impl Node {
     fn why_stopped(&self, group: GroupId) -> Option<Error> {
         let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
         statuses.get(&group).and_then(|status| status.stopped.clone())
+    }
+
+    /// What is over by now ends.
+    async fn end_days(&self) {
+        match self.storage.end_days(now().unix_ms).await {
+            Ok(()) => self.hints.hint(),
+            Err(error) => tracing::warn!(%error, "what is over has not ended yet"),
+        }
     }
 
     async fn stop(&mut self) {

@@ -15,6 +15,7 @@ enum Job {
     AddGroup(Box<Member>, Vec<Change>),
     Commit(GroupId, Vec<Change>),
     SetPort(GroupId, u16),
+    EndDays(u64),
 }
 
 /// Where to hand what must be durable.
@@ -35,9 +36,13 @@ impl Storage {
                     Job::AddGroup(me, changes) => store.add_group(&me, &changes),
                     Job::Commit(group, changes) => store.commit(&group, &changes),
                     Job::SetPort(group, port) => store.set_port(&group, port),
+                    Job::EndDays(now_ms) => store.end_days(now_ms).map(drop),
                 };
                 // Whoever asked may be gone; what was asked for is durable all the same.
                 answer.send(done.map_err(Error::from)).ok();
+                if waiting.is_empty() {
+                    forget(&mut store);
+                }
             }
         };
         let thread = thread::Builder::new().name("storage".into()).spawn(work);
@@ -62,9 +67,26 @@ impl Storage {
         self.run(Job::SetPort(group, port)).await
     }
 
+    /// Ends what is over by now.
+    pub(crate) async fn end_days(&self, now_ms: u64) -> Result<(), Error> {
+        self.run(Job::EndDays(now_ms)).await
+    }
+
     async fn run(&self, job: Job) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         self.jobs.send((job, answer)).await.map_err(|_ended| Error::Stopped)?;
         answered.await.map_err(|_ended| Error::Stopped)?
+    }
+}
+
+/// What was taken back is made unreadable for good as soon as there is nothing else to do.
+fn forget(store: &mut Store) {
+    loop {
+        match store.forget() {
+            Ok(true) => {}
+            Ok(false) => return,
+            // It is done at the next try, or when the profile is opened again.
+            Err(error) => return tracing::warn!(%error, "what was taken back is not forgotten yet"),
+        }
     }
 }

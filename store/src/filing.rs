@@ -41,6 +41,8 @@ pub(crate) struct Filing<'a> {
     pub(crate) group: &'a GroupKeys,
     /// What this change comes to.
     pub(crate) rows: Batch,
+    /// Whether it takes something away of which no copy is to be left.
+    pub(crate) must_forget: bool,
 }
 
 impl Lookup for Filing<'_> {
@@ -227,6 +229,7 @@ impl Filing<'_> {
 
     /// Notes that single rows under a ring's keys are to be forgotten: see `forgetting.rs`.
     fn forget(&mut self, slot: u64) -> Result<(), Error> {
+        self.must_forget = true;
         self.write(&ERASE.numbered(&self.group.keys, slot, &[]), &())
     }
 

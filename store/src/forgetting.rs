@@ -29,6 +29,9 @@ impl Store {
     /// # Errors
     /// As [`Self::commit`].
     pub fn forget(&mut self) -> Result<bool, Error> {
+        if !self.must_forget {
+            return Ok(false);
+        }
         let mut work = Vec::new();
         let mut intents = Vec::new();
         for group in self.shared.groups() {
@@ -45,6 +48,7 @@ impl Store {
             intents.extend(rows.into_iter().map(|(key, _)| key));
         }
         if work.is_empty() {
+            self.must_forget = false;
             return Ok(false);
         }
         self.renew(&work, 0)?;

@@ -35,6 +35,8 @@ pub struct Store {
     pub(crate) unfinished: Vec<Arc<GroupKeys>>,
     cursor: u64,
     pub(crate) arrivals: BTreeMap<GroupId, u64>,
+    /// Something was taken back or replaced that [`Self::forget`] has not seen to yet.
+    pub(crate) must_forget: bool,
     /// Filed, and not committed yet; empty between calls.
     waiting: Batch,
 }
@@ -65,7 +67,10 @@ impl Store {
         }
         let cursor = last_number(&engine, NOTE, &profile)?;
         let shared = Arc::new(Shared::new(Box::new(engine), profile, added, lock));
-        Ok(Self { shared, vault, unfinished, cursor, arrivals, waiting: Batch::default() })
+        let waiting = Batch::default();
+        // A crash may have come before it.
+        let must_forget = true;
+        Ok(Self { shared, vault, unfinished, cursor, arrivals, must_forget, waiting })
     }
 
     /// A reader of what is committed here.
@@ -167,6 +172,7 @@ impl Store {
             let arrival = self.arrivals.entry(group.me.group).or_default();
             let mut counters = Counters { arrival, cursor: &mut self.cursor, now_ms };
             filing.file(change, &mut counters)?;
+            self.must_forget |= filing.must_forget;
             let rows = filing.rows;
             self.queue(rows)?;
         }
@@ -226,7 +232,7 @@ const fn begins_unit(change: &Change) -> bool {
 
 fn filing<'a>(shared: &'a Shared, waiting: &'a Batch, group: &'a GroupKeys) -> Filing<'a> {
     let (engine, profile) = (shared.engine(), shared.profile());
-    Filing { engine, waiting, profile, group, rows: Batch::default() }
+    Filing { engine, waiting, profile, group, rows: Batch::default(), must_forget: false }
 }
 
 fn open_engine(home: &Path) -> Result<SledEngine, Error> {

@@ -32,8 +32,8 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("profile.create", "makes a profile in this home and opens it", true),
     ("profile.unlock", "opens the profile with its passphrase", true),
     ("profile.lock", "closes it: keys gone from memory, network down", true),
-    ("profile.change_passphrase", "replaces the passphrase", false),
-    ("profile.erase", "removes the whole home", false),
+    ("profile.change_passphrase", "replaces the passphrase", true),
+    ("profile.erase", "erases all that this home holds", true),
     ("group.create", "begins a group", true),
     ("group.list", "the groups this profile is in", true),
     ("group.leave", "leaves a group", true),
@@ -105,6 +105,17 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
         "profile.lock" => {
             params::read::<params::None>(params)?;
             client.lock().map(|()| json!({}))
+        }
+        "profile.change_passphrase" => {
+            let change: params::ChangePassphrase = params::read(params)?;
+            client.change_passphrase(&change.old, &change.new).map(|()| json!({}))
+        }
+        "profile.erase" => {
+            let erase: params::Erase = params::read(params)?;
+            if erase.confirm != "erase everything" {
+                return Err(bad("confirm says \"erase everything\", word for word"));
+            }
+            client.erase().map(|()| json!({}))
         }
         "group.create" => create_group(server, params),
         "group.list" => list_groups(server, params),

@@ -31,6 +31,19 @@ pub(super) struct Passphrase {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ChangePassphrase {
+    pub(super) old: String,
+    pub(super) new: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Erase {
+    pub(super) confirm: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Since {
     #[serde(deserialize_with = "Option::deserialize")]
     pub(super) cursor: Option<u64>,
