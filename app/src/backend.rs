@@ -46,6 +46,8 @@ pub(crate) struct GroupView {
     pub reason: String,
     /// What was agreed on; may be empty.
     pub agreement: String,
+    /// How long words stay, in seconds; 0: for good.
+    pub words_stay_secs: u32,
     /// This device's member.
     pub me: MemberId,
     /// How many are in it.
@@ -97,8 +99,10 @@ pub(crate) struct MessageView {
     pub known: bool,
     /// It said something else before.
     pub edited: bool,
-    /// It was taken back: its words are gone.
+    /// Its words are gone: they were taken back, or have faded.
     pub gone: bool,
+    /// It has faded: its time was over.
+    pub faded: bool,
     /// Its author's device said something else under the same number.
     pub forked: bool,
     /// Whose coming or going its author had not heard of when they wrote it.
@@ -114,6 +118,15 @@ pub(crate) struct Page {
     pub messages: Vec<MessageView>,
     /// Older ones exist.
     pub more: bool,
+}
+
+impl Page {
+    /// The same for people: what has faded is left out, and so is what is older than the first that did.
+    pub(crate) fn without_faded(self) -> Self {
+        let more = self.more && self.messages.first().is_none_or(|oldest| !oldest.faded);
+        let messages = self.messages.into_iter().filter(|message| !message.faded).collect();
+        Self { messages, more }
+    }
 }
 
 /// An invitation that was made.
@@ -151,6 +164,8 @@ pub(crate) struct NewGroup {
     pub pseudonym: String,
     /// Hours that a suggestion stays open; the protocol's default when absent.
     pub consent_hours: Option<u16>,
+    /// Days that words stay, 0 for good; the protocol's default when absent.
+    pub words_stay_days: Option<u16>,
 }
 
 /// The program below the window and the headless client.

@@ -27,6 +27,7 @@ use crate::trouble::{from_net, from_store};
 
 /// How long looking at an invitation may take.
 const LOOK: Duration = Duration::from_secs(20);
+const DAY_SECS: u32 = 24 * 3600;
 /// How long a store that was just closed may still be held by a request that is ending.
 const CLOSING: Duration = Duration::from_secs(10);
 
@@ -218,6 +219,7 @@ impl Open {
             name: room.name.clone(),
             reason: room.reason.clone(),
             agreement: room.agreement.clone(),
+            words_stay_secs: room.words_stay_secs,
             me: me.id,
             members: room.people.len(),
             last_activity_ms: newest.rows.first().map_or(began, |row| row.wall.max(began)),
@@ -280,6 +282,9 @@ impl Backend for Client {
         let mut params = GroupParams::default();
         if let Some(hours) = new.consent_hours {
             params.consent_hours = hours;
+        }
+        if let Some(days) = new.words_stay_days {
+            params.ttl_default_secs = u32::from(days).saturating_mul(DAY_SECS);
         }
         let founding = Founding {
             name: new.name.clone(),
@@ -403,6 +408,7 @@ fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>, now_ms: u64) -> Messa
         known,
         edited,
         gone,
+        faded: has_ended,
         forked: row.signed && forked.contains(&EntryId(row.id)),
         waiting: !row.signed,
     }

@@ -41,6 +41,7 @@ pub(crate) fn run() -> Result<()> {
             agreement: "What is said here stays here.".into(),
             pseudonym: PEOPLE[0].into(),
             consent_hours: None,
+            words_stay_days: None,
         })
         .map_err(trouble)?;
     say(&format!("{} begins a group and makes an invitation for each of the others.", PEOPLE[0]));

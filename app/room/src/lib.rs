@@ -32,6 +32,8 @@ pub struct Room {
     pub agreement: String,
     /// Who is in it, in the order in which they came.
     pub people: Vec<Person>,
+    /// How long words stay, in seconds; 0: for good.
+    pub words_stay_secs: u32,
     /// This device left it.
     pub has_left: bool,
     names: BTreeMap<MemberId, String>,
@@ -68,6 +70,7 @@ impl Room {
             reason: agreement.reason.to_string(),
             agreement: agreement.text.to_string(),
             people,
+            words_stay_secs: dag.genesis().params.ttl_default_secs,
             has_left: dag.left_at(&me.0).is_some(),
             names,
             dag: Some(Arc::new(dag)),

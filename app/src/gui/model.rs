@@ -392,6 +392,7 @@ impl Model {
     }
 
     fn on_talk(&mut self, group: GroupId, members: Vec<MemberView>, page: Page) {
+        let page = page.without_faded();
         let Some(talk) = self.talk.as_mut().filter(|talk| talk.group == group) else { return };
         talk.members = members;
         talk.arrived = true;
@@ -407,6 +408,7 @@ impl Model {
         talk.loading = false;
         match page {
             Ok(page) => {
+                let page = page.without_faded();
                 let known: BTreeSet<MessageId> =
                     talk.messages.iter().map(|message| message.id).collect();
                 let older =
@@ -450,7 +452,17 @@ mod tests {
 
     fn group(group: GroupId, last_activity_ms: u64) -> GroupView {
         let (name, reason, agreement) = (String::new(), String::new(), String::new());
-        GroupView { group, name, reason, agreement, me: ME, members: 2, last_activity_ms }
+        let words_stay_secs = 30 * 24 * 3600;
+        GroupView {
+            group,
+            name,
+            reason,
+            agreement,
+            words_stay_secs,
+            me: ME,
+            members: 2,
+            last_activity_ms,
+        }
     }
 
     fn message(nth: u8) -> MessageView {
@@ -464,6 +476,7 @@ mod tests {
             known: true,
             edited: false,
             gone: false,
+            faded: false,
             forked: false,
             unheard: Vec::new(),
             waiting: false,

@@ -161,6 +161,7 @@ fn create_group(server: &Server, params: Value) -> Result<Value, Trouble> {
         agreement: new.agreement,
         pseudonym: new.pseudonym,
         consent_hours: new.params.consent_hours,
+        words_stay_days: new.params.words_stay_days,
     })?;
     Ok(json!({"group": group.to_string()}))
 }
@@ -326,6 +327,7 @@ mod tests {
             known: true,
             edited: true,
             gone: false,
+            faded: false,
             forked: false,
             unheard: Vec::new(),
             waiting: false,

@@ -65,6 +65,7 @@ pub(super) struct CreateGroup {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct GroupParams {
     pub(super) consent_hours: Option<u16>,
+    pub(super) words_stay_days: Option<u16>,
 }
 
 #[derive(Deserialize)]

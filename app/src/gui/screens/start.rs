@@ -43,7 +43,14 @@ impl Start {
             [&self.name, &self.reason, &self.agreement, &self.pseudonym]
                 .map(|text| text.trim().to_owned());
         let missing = name.is_empty() || reason.is_empty() || pseudonym.is_empty();
-        (!missing).then_some(NewGroup { name, reason, agreement, pseudonym, consent_hours: None })
+        (!missing).then_some(NewGroup {
+            name,
+            reason,
+            agreement,
+            pseudonym,
+            consent_hours: None,
+            words_stay_days: None,
+        })
     }
 }
 

@@ -190,6 +190,20 @@ fn notes_of(message: &MessageView, mine: bool, waiting: usize) -> Vec<String> {
     notes
 }
 
+/// What stands above everything.
+fn beginning(is_empty: bool, words_stay_secs: u32) -> String {
+    let first = if is_empty {
+        "There is nothing to read here at the moment. There is no hurry."
+    } else {
+        "Nothing older can be read here."
+    };
+    match words_stay_secs.div_ceil(24 * 3600) {
+        0 => first.to_owned(),
+        1 => format!("{first} Words fade after a day."),
+        days => format!("{first} Words fade after {days} days."),
+    }
+}
+
 /// `Alder, Birch and Wren`, on one line whatever the names are.
 fn listed(names: &[&str]) -> Option<String> {
     let (mut all, mut nameless): (Vec<String>, usize) = (Vec::new(), 0);
@@ -220,13 +234,10 @@ pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32
     };
     let (nth, head) = match row.kind {
         Kind::Beginning => {
-            let says = if talk.messages.is_empty() {
-                "Nothing has been said here yet. There is no hurry."
-            } else {
-                "Nothing older can be read here"
-            };
+            let stay = model.open_group().map_or(0, |group| group.words_stay_secs);
+            let says = beginning(talk.messages.is_empty(), stay);
             let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
-            let text = wrapped(ui, says, form, width);
+            let text = wrapped(ui, &says, form, width);
             return Laid { height: text.size().y + 36.0, text, note: None };
         }
         Kind::Day(ms) => return plain(&model.clock.day_name(ms), 52.0),
@@ -261,6 +272,7 @@ mod tests {
     use proto::MemberId;
 
     use super::*;
+    use crate::backend::Page;
     use crate::backend::Unheard;
 
     fn plain() -> MessageView {
@@ -274,10 +286,23 @@ mod tests {
             known: true,
             edited: false,
             gone: false,
+            faded: false,
             forked: false,
             unheard: Vec::new(),
             waiting: false,
         }
+    }
+
+    #[test]
+    fn what_has_faded_leaves_no_row_and_above_all_stands_how_long_words_stay() {
+        let faded = |nth: u8| MessageView { id: [nth; 32], faded: true, gone: true, ..plain() };
+        let messages = vec![faded(1), faded(2), plain()];
+        let page = Page { messages: messages.clone(), more: true }.without_faded();
+        assert_eq!((page.messages, page.more), (vec![plain()], false));
+        let page = Page { messages: vec![plain(), faded(3)], more: true }.without_faded();
+        assert_eq!((page.messages.len(), page.more), (1, true), "older ones may be here");
+        assert!(beginning(false, 30 * 24 * 3600).ends_with(" Words fade after 30 days."));
+        assert!(beginning(true, 0).ends_with(" There is no hurry."));
     }
 
     #[test]
