@@ -10,6 +10,7 @@ use proto::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -21,7 +22,7 @@ use crate::storage::Storage;
 /// Commands that may wait for one group.
 const WAITING_MAX: usize = 128;
 /// How often it is looked whether a day is over.
-const DAYS_EVERY: Duration = Duration::from_secs(3600);
+const DAYS_EVERY: Duration = Duration::from_secs(60);
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -83,6 +84,7 @@ pub(crate) fn start(
         // Held here, so that joins can report as long as the node runs.
         let _own = own;
         let mut days = tokio::time::interval(DAYS_EVERY);
+        days.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let command = tokio::select! {
                 command = commands.recv() => command,
@@ -257,7 +259,8 @@ impl Node {
     /// What is over by now ends.
     async fn end_days(&self) {
         match self.storage.end_days(now().unix_ms).await {
-            Ok(()) => self.hints.hint(),
+            Ok(true) => self.hints.hint(),
+            Ok(false) => {}
             Err(error) => tracing::warn!(%error, "what is over has not ended yet"),
         }
     }
