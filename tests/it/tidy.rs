@@ -213,6 +213,19 @@ fn every_kind_of_message_has_a_vector_and_a_line() {
 }
 
 #[test]
+fn every_bound_of_the_protocol_has_a_line() {
+    let limits = fs::read_to_string(root().join("net/proto/src/limits.rs")).unwrap();
+    let protocol = fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+    let names =
+        limits.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    let names: Vec<_> = names.collect();
+    assert!(names.len() > 50, "{} bounds", names.len());
+    let missing = names.iter().filter(|name| !protocol.contains(&format!("`{name}`")));
+    let broken = missing.map(|name| format!("docs/protocol.md does not say what {name} is"));
+    assert_none(&broken.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_module_is_named_after_itself() {
     let mut broken: Vec<_> = sources().into_iter().map(|source| source.path).collect();
     broken.retain(|path| path.ends_with("/mod.rs"));
