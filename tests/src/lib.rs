@@ -24,7 +24,7 @@ mod crowd;
 pub mod forge;
 pub mod lies;
 mod looking;
-mod memory;
+pub mod memory;
 mod network;
 mod newcomers;
 pub mod reference;

@@ -9,15 +9,16 @@ use proto::{
 };
 
 /// An entry's place in what is shown; its id tells two under one number apart.
-type Place = (Order, EntryId);
+pub type Place = (Order, EntryId);
 
 /// Everything durable of one member.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Memory {
+pub struct Memory {
     pub(crate) me: Option<Member>,
-    pub(crate) entries: BTreeMap<Place, Accepted>,
+    /// In the order in which they are shown.
+    pub entries: BTreeMap<Place, Accepted>,
     /// By place in the outbox.
-    pub(crate) written: BTreeMap<u64, Written>,
+    pub written: BTreeMap<u64, Written>,
     pub(crate) notified: Vec<EntryId>,
     pub(crate) ops: Vec<Op>,
     pub(crate) forks: BTreeMap<(MemberId, u32), Fork>,
@@ -36,7 +37,11 @@ impl Memory {
         self.ops = ops;
     }
 
-    pub(crate) fn commit(&mut self, changes: Vec<Change>) {
+    /// Remembers changes.
+    ///
+    /// # Panics
+    /// At what no engine hands out, such as an entry that was there already.
+    pub fn commit(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
                 Change::Op(op) => self.ops.push(op),
@@ -117,7 +122,11 @@ impl Memory {
     }
 
     /// What is shown of a message: its words, those of its newest edit, or nothing any more.
-    pub(crate) fn words(&self, accepted: &Accepted) -> Option<String> {
+    ///
+    /// # Panics
+    /// At an edit whose payload is none.
+    #[must_use]
+    pub fn words(&self, accepted: &Accepted) -> Option<String> {
         let edit = self.instead.get(&(accepted.id, accepted.author));
         let edited = edit.and_then(|edit| {
             let (by, local) = (EntryId(edit.by), LocalId(edit.by));
@@ -151,7 +160,9 @@ impl Memory {
         signed.map(|body| &*body.payload).chain(written)
     }
 
-    pub(crate) fn remembered(&self) -> Vec<Change> {
+    /// Everything that [`Change::is_kept_in_memory`] names.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<Change> {
         let ops = self.ops.iter().cloned().map(Change::Op);
         let written = self.written.values().cloned().map(Change::Written);
         let forks = self.forks.values().cloned().map(Change::Fork);
@@ -205,7 +216,8 @@ impl Memory {
 }
 
 /// The words of a payload.
-pub(crate) fn shown(payload: &[u8]) -> String {
+#[must_use]
+pub fn shown(payload: &[u8]) -> String {
     match Body::decode(payload) {
         Ok(Body::Text(text)) => text.text.to_string(),
         Ok(Body::Edit(edit)) => format!("(edit) {}", &*edit.words.text),
