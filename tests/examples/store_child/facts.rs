@@ -1,0 +1,319 @@
+//! What is stored, as facts that can be compared one by one: a name, and the exact bytes under it.
+
+use std::collections::BTreeMap;
+
+use proto::message::Body;
+use proto::{Change, GroupId, LocalId, Member, MemberId, Notice, Wanted, encode};
+use store::{Error, Reader, Row};
+use tests::memory::{Memory, shown};
+
+use crate::script::{Script, Step};
+
+/// Facts by name.
+pub(crate) type Named = BTreeMap<String, Vec<u8>>;
+
+/// How the name of a fact begins that says what comes before another.
+const ORDER: &str = "before ";
+/// Rows that a timeline is asked for at once.
+const PAGE: usize = 200;
+
+/// What the batches so far come to.
+#[derive(Default)]
+pub(crate) struct Facts {
+    groups: Vec<(Member, Memory)>,
+    ports: BTreeMap<GroupId, u16>,
+    notices: Vec<(GroupId, Notice)>,
+    authors: BTreeMap<GroupId, Vec<MemberId>>,
+}
+
+/// What was found in a profile.
+pub(crate) struct Seen {
+    facts: Named,
+    /// What could not be read.
+    errors: Vec<String>,
+}
+
+/// What to think of a profile.
+pub(crate) enum Verdict {
+    /// All that was acknowledged, and nothing else.
+    Old,
+    /// And the whole of the batch after that.
+    New,
+    /// Something else: in one word what, and then why.
+    Bad(String),
+}
+
+impl Facts {
+    /// Takes in a batch.
+    pub(crate) fn learn(&mut self, step: &Step) {
+        match step {
+            Step::Add { me, changes } => {
+                self.groups.push(((**me).clone(), Memory::default()));
+                self.commit(&me.group, changes);
+            }
+            Step::Commit { group, changes } => self.commit(group, changes),
+            Step::Port { group, port } => {
+                self.ports.insert(*group, *port);
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &GroupId, changes: &[Change]) {
+        for change in changes {
+            if let Change::Notice(notice) = change {
+                self.notices.push((*group, notice.clone()));
+            }
+            if let Change::Entry(entry) = change {
+                let authors = self.authors.entry(*group).or_default();
+                if !authors.contains(&entry.author) {
+                    authors.push(entry.author);
+                }
+            }
+        }
+        let found = self.groups.iter_mut().find(|(me, _)| me.group == *group);
+        found.unwrap().1.commit(changes.to_vec());
+    }
+
+    /// What a profile should hold.
+    pub(crate) fn all(&self) -> Named {
+        let mut facts = Named::new();
+        groups(&mut facts, &self.groups.iter().map(|(me, _)| me).collect::<Vec<_>>());
+        for (me, memory) in &self.groups {
+            let group = me.group;
+            if let Some(port) = self.ports.get(&group) {
+                facts.insert(format!("{group} port"), encode(port));
+            }
+            remembered(&mut facts, &group, &memory.remembered());
+            for accepted in memory.entries.values() {
+                facts.insert(format!("{group} entry {}", accepted.id), encode(&accepted.entry));
+                facts.insert(format!("{group} id {}", accepted.id), Vec::new());
+            }
+            timeline(&mut facts, &group, expected_rows(me, memory));
+        }
+        for (cursor, notice) in (1_u64..).zip(&self.notices) {
+            facts.insert(format!("notice {cursor}"), encode(notice));
+        }
+        facts
+    }
+
+    /// What a profile holds. Whose entries there may be is known here; whatever else is shown is seen too.
+    pub(crate) fn seen(&self, reader: &Reader) -> Seen {
+        let (mut facts, mut errors) = (Named::new(), Vec::new());
+        let mut note = |read: Result<(), Error>| {
+            errors.extend(read.err().map(|error| error.to_string()));
+        };
+        note(notices(&mut facts, reader));
+        let found = reader.groups().unwrap_or_default();
+        groups(&mut facts, &found.iter().collect::<Vec<_>>());
+        for me in &found {
+            let group = me.group;
+            note(reader.port(&group).map(|port| {
+                facts.extend(port.map(|port| (format!("{group} port"), encode(&port))));
+            }));
+            note(reader.remembered(&group).map(|found| remembered(&mut facts, &group, &found)));
+            note(self.entries(&mut facts, reader, &group));
+            note(rows(reader, &group).map(|rows| timeline(&mut facts, &group, rows)));
+        }
+        Seen { facts, errors }
+    }
+
+    /// Entries by the chains of all authors, and whether each is found by its id.
+    fn entries(&self, facts: &mut Named, reader: &Reader, group: &GroupId) -> Result<(), Error> {
+        let authors = self.authors.get(group).into_iter().flatten();
+        let wanted = Wanted::Entries {
+            ranges: authors.map(|author| (*author, 0, u32::MAX)).collect(),
+            ids: Vec::new(),
+            entries_max: usize::MAX,
+            bytes_max: usize::MAX,
+        };
+        let mut ids = Vec::new();
+        for entry in reader.load(group, &wanted)?.entries {
+            facts.insert(format!("{group} entry {}", entry.id()), encode(&entry));
+            ids.push(entry.id());
+        }
+        for id in reader.load(group, &Wanted::Held(ids))?.held {
+            facts.insert(format!("{group} id {id}"), Vec::new());
+        }
+        Ok(())
+    }
+}
+
+fn notices(facts: &mut Named, reader: &Reader) -> Result<(), Error> {
+    for noted in reader.notices(0, usize::MAX)? {
+        facts.insert(format!("notice {}", noted.cursor), encode(&(noted.group, noted.notice)));
+    }
+    Ok(())
+}
+
+fn groups(facts: &mut Named, groups: &[&Member]) {
+    let named = groups.iter().map(|me| (format!("group {}", me.group), encode(*me)));
+    in_order(facts, "groups", named);
+}
+
+/// Facts that stand in an order. Which one each follows is a fact of its own: where one is missing,
+/// its neighbours are still themselves.
+fn in_order(facts: &mut Named, first: &str, named: impl Iterator<Item = (String, Vec<u8>)>) {
+    let mut before = first.to_owned();
+    for (name, bytes) in named {
+        facts.insert(format!("{ORDER}{name}"), encode(&before));
+        facts.insert(name.clone(), bytes);
+        before = name;
+    }
+}
+
+/// A group's ops, chains and so on. Only ops have an order of their own.
+fn remembered(facts: &mut Named, group: &GroupId, changes: &[Change]) {
+    let mut ops = Vec::new();
+    for change in changes {
+        let (name, bytes) = match change {
+            Change::Op(op) => {
+                ops.push((format!("{group} op {}", op.id()), encode(op)));
+                continue;
+            }
+            Change::Chain(chain) => (format!("chain {}", chain.author), encode(chain)),
+            Change::Written(written) => (format!("written {}", written.nth), encode(written)),
+            Change::Card(card) => (format!("card {}", card.member), encode(card)),
+            Change::Invite(invite) => (format!("invite {}", invite.invite), encode(invite)),
+            Change::Met(member, addr) => (format!("met {member}"), encode(addr)),
+            Change::Fork(fork) => (format!("fork {} {}", fork.author, fork.seq), encode(fork)),
+            Change::Gone(gone) => (format!("gone {} {}", gone.id, gone.author), encode(gone)),
+            Change::Held(member, seq) => (format!("held {member}"), encode(seq)),
+            Change::Arrival(arrival) => (format!("arrival {}", arrival.member), encode(arrival)),
+            Change::Entry(_)
+            | Change::Instead(_)
+            | Change::Unwritten(_)
+            | Change::Displaced(_)
+            | Change::Notice(_) => ("what is not remembered".to_owned(), Vec::new()),
+        };
+        facts.insert(format!("{group} {name}"), bytes);
+    }
+    in_order(facts, "ops", ops.into_iter());
+}
+
+/// A row of a timeline: what it is, and the words that are shown.
+struct Shown {
+    id: [u8; 32],
+    local: Option<LocalId>,
+    author: MemberId,
+    wall: u64,
+    payload: Option<Vec<u8>>,
+    words: Option<String>,
+    signed: bool,
+}
+
+fn timeline(facts: &mut Named, group: &GroupId, rows: Vec<Shown>) {
+    let named = rows.into_iter().map(|row| {
+        let Shown { id, local, author, wall, payload, words, signed } = row;
+        let bytes = encode(&(local, author, wall, payload, words, signed));
+        (format!("{group} row {}", LocalId(id)), bytes)
+    });
+    in_order(facts, "rows", named);
+}
+
+fn expected_rows(me: &Member, memory: &Memory) -> Vec<Shown> {
+    let signed = memory.entries.values().filter(|accepted| accepted.is_shown);
+    let signed = signed.map(|accepted| Shown {
+        id: accepted.id.0,
+        local: accepted.local,
+        author: accepted.author,
+        wall: 1_000 + u64::from_be_bytes(*accepted.order.0.first_chunk().unwrap()),
+        payload: accepted.entry.body.as_ref().map(|body| body.payload.to_vec()),
+        words: memory.words(accepted),
+        signed: true,
+    });
+    let written = memory.written.values().map(|written| Shown {
+        id: written.local.0,
+        local: Some(written.local),
+        author: me.id,
+        wall: written.wall,
+        payload: Some(written.payload.to_vec()),
+        words: Some(shown(&written.payload)),
+        signed: false,
+    });
+    signed.chain(written).collect()
+}
+
+/// The whole timeline, page by page.
+fn rows(reader: &Reader, group: &GroupId) -> Result<Vec<Shown>, Error> {
+    let mut rows: Vec<Row> = Vec::new();
+    loop {
+        let before = rows.first().map(|row| row.id);
+        let page = reader.timeline(group, before.as_ref(), PAGE)?;
+        rows.splice(0..0, page.rows);
+        if !page.more {
+            break;
+        }
+    }
+    let shown = rows.into_iter().map(|row| Shown {
+        words: row.edit.as_deref().map(edited).or_else(|| row.payload.as_deref().map(shown)),
+        id: row.id,
+        local: row.local,
+        author: row.author,
+        wall: row.wall,
+        payload: row.payload,
+        signed: row.signed,
+    });
+    Ok(shown.collect())
+}
+
+fn edited(payload: &[u8]) -> String {
+    match Body::decode(payload) {
+        Ok(Body::Edit(edit)) => edit.words.text.to_string(),
+        other => format!("no edit: {other:?}"),
+    }
+}
+
+/// Whether what was seen is all of the old, which is what so many batches come to, or all of the new.
+pub(crate) fn judge(seen: &Seen, old: &Named, new: &Named, batches: u64) -> Verdict {
+    let facts = &seen.facts;
+    if seen.errors.is_empty() && facts == old {
+        return Verdict::Old;
+    }
+    if seen.errors.is_empty() && facts == new {
+        return Verdict::New;
+    }
+    let is_odd = |(name, bytes): &(&String, &Vec<u8>)| {
+        ![old.get(*name), new.get(*name)].contains(&Some(*bytes))
+    };
+    let odd: Named =
+        facts.iter().filter(is_odd).map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    // What comes before what says nothing where something is missing.
+    if let Some(name) = never_so(&odd, batches).iter().find(|name| !name.starts_with(ORDER)) {
+        return Verdict::Bad(format!("WRONG {name}"));
+    }
+    if let Some(error) = seen.errors.first() {
+        return Verdict::Bad(format!("READ {error}, and {} more", seen.errors.len() - 1));
+    }
+    let is_lost = |name: &&String| {
+        odd.contains_key(*name) || new.contains_key(*name) && !facts.contains_key(*name)
+    };
+    let lost: Vec<_> = old.keys().filter(is_lost).collect();
+    let others = odd.keys().find(|name| !old.contains_key(*name));
+    if let Some(name) = lost.iter().find(|name| !name.starts_with(ORDER)).copied().or(others) {
+        return Verdict::Bad(format!("LOST {name}, one of {}", lost.len().max(odd.len())));
+    }
+    if let Some(name) = odd.keys().next() {
+        return Verdict::Bad(format!("WRONG {name}"));
+    }
+    let is_not = |named: &Named| {
+        let other = facts.iter().find(|(name, bytes)| named.get(*name) != Some(bytes));
+        other.map_or("something is missing", |(name, _)| name).to_owned()
+    };
+    let (old, new) = (is_not(old), is_not(new));
+    Verdict::Bad(format!("PARTIAL not as before: {old}; not as after: {new}"))
+}
+
+/// Which facts were true after none of so many batches.
+fn never_so(odd: &Named, batches: u64) -> Vec<String> {
+    let (mut script, mut facts) = (Script::default(), Facts::default());
+    let mut left = odd.clone();
+    for _batch in 0..batches {
+        if left.is_empty() {
+            break;
+        }
+        facts.learn(&script.next());
+        let all = facts.all();
+        left.retain(|name, bytes| all.get(name) != Some(bytes));
+    }
+    left.into_keys().collect()
+}
