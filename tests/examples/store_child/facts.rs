@@ -7,11 +7,12 @@ use proto::{Change, GroupId, LocalId, Member, MemberId, Notice, Wanted, encode};
 use store::{Error, Reader, Row};
 use tests::memory::{Memory, shown};
 
-use crate::script::{Script, Step};
+use crate::script::{DAY_MS, Script, Step};
 
 /// Facts by name.
 pub(crate) type Named = BTreeMap<String, Vec<u8>>;
 
+const PASSPHRASE: &str = "passphrase";
 /// How the name of a fact begins that says what comes before another.
 const ORDER: &str = "before ";
 /// Rows that a timeline is asked for at once.
@@ -23,6 +24,7 @@ pub(crate) struct Facts {
     groups: Vec<(Member, Memory)>,
     ports: BTreeMap<GroupId, u16>,
     notices: Vec<(GroupId, Notice)>,
+    passphrase: u64,
     authors: BTreeMap<GroupId, Vec<MemberId>>,
 }
 
@@ -55,6 +57,19 @@ impl Facts {
             Step::Port { group, port } => {
                 self.ports.insert(*group, *port);
             }
+            Step::Forget => {}
+            Step::EndDays { today } => {
+                let entries = self.groups.iter_mut().flat_map(|(_, all)| all.entries.values_mut());
+                let ended =
+                    entries.filter(|entry| entry.ends_ms.is_some_and(|ms| ms / DAY_MS < *today));
+                ended.for_each(|entry| entry.entry.body = None);
+            }
+            Step::Erase { group } => {
+                self.groups.retain(|(me, _)| me.group != *group);
+                self.ports.remove(group);
+                self.notices.retain(|(of, _)| of != group);
+            }
+            Step::Passphrase { new, .. } => self.passphrase = *new,
         }
     }
 
@@ -90,19 +105,22 @@ impl Facts {
             }
             timeline(&mut facts, &group, expected_rows(me, memory));
         }
-        for (cursor, notice) in (1_u64..).zip(&self.notices) {
-            facts.insert(format!("notice {cursor}"), encode(notice));
-        }
+        notices(&mut facts, &self.notices);
+        facts.insert(PASSPHRASE.to_owned(), encode(&self.passphrase));
         facts
     }
 
     /// What a profile holds. Whose entries there may be is known here; whatever else is shown is seen too.
-    pub(crate) fn seen(&self, reader: &Reader) -> Seen {
+    pub(crate) fn seen(&self, reader: &Reader, passphrase: u64) -> Seen {
         let (mut facts, mut errors) = (Named::new(), Vec::new());
         let mut note = |read: Result<(), Error>| {
             errors.extend(read.err().map(|error| error.to_string()));
         };
-        note(notices(&mut facts, reader));
+        facts.insert(PASSPHRASE.to_owned(), encode(&passphrase));
+        note(reader.notices(0, usize::MAX).map(|found| {
+            let found: Vec<_> = found.into_iter().map(|note| (note.group, note.notice)).collect();
+            notices(&mut facts, &found);
+        }));
         let found = reader.groups().unwrap_or_default();
         groups(&mut facts, &found.iter().collect::<Vec<_>>());
         for me in &found {
@@ -138,11 +156,10 @@ impl Facts {
     }
 }
 
-fn notices(facts: &mut Named, reader: &Reader) -> Result<(), Error> {
-    for noted in reader.notices(0, usize::MAX)? {
-        facts.insert(format!("notice {}", noted.cursor), encode(&(noted.group, noted.notice)));
-    }
-    Ok(())
+fn notices(facts: &mut Named, notices: &[(GroupId, Notice)]) {
+    let named =
+        notices.iter().map(|(group, notice)| (format!("{group} {notice:?}"), encode(notice)));
+    in_order(facts, "notices", named);
 }
 
 fn groups(facts: &mut Named, groups: &[&Member]) {
@@ -198,13 +215,14 @@ struct Shown {
     wall: u64,
     payload: Option<Vec<u8>>,
     words: Option<String>,
+    ends_ms: Option<u64>,
     signed: bool,
 }
 
 fn timeline(facts: &mut Named, group: &GroupId, rows: Vec<Shown>) {
     let named = rows.into_iter().map(|row| {
-        let Shown { id, local, author, wall, payload, words, signed } = row;
-        let bytes = encode(&(local, author, wall, payload, words, signed));
+        let Shown { id, local, author, wall, payload, words, ends_ms, signed } = row;
+        let bytes = encode(&(local, author, wall, payload, words, ends_ms, signed));
         (format!("{group} row {}", LocalId(id)), bytes)
     });
     in_order(facts, "rows", named);
@@ -219,6 +237,7 @@ fn expected_rows(me: &Member, memory: &Memory) -> Vec<Shown> {
         wall: 1_000 + u64::from_be_bytes(*accepted.order.0.first_chunk().unwrap()),
         payload: accepted.entry.body.as_ref().map(|body| body.payload.to_vec()),
         words: memory.words(accepted),
+        ends_ms: accepted.ends_ms,
         signed: true,
     });
     let written = memory.written.values().map(|written| Shown {
@@ -228,6 +247,7 @@ fn expected_rows(me: &Member, memory: &Memory) -> Vec<Shown> {
         wall: written.wall,
         payload: Some(written.payload.to_vec()),
         words: Some(shown(&written.payload)),
+        ends_ms: None,
         signed: false,
     });
     signed.chain(written).collect()
@@ -251,6 +271,7 @@ fn rows(reader: &Reader, group: &GroupId) -> Result<Vec<Shown>, Error> {
         author: row.author,
         wall: row.wall,
         payload: row.payload,
+        ends_ms: row.ends_ms,
         signed: row.signed,
     });
     Ok(shown.collect())

@@ -49,9 +49,7 @@ use std::time::Instant;
 use store::{Error, Home, Store};
 
 use facts::{Facts, Verdict, judge};
-use script::{Script, Step};
-
-const PASSPHRASE: &str = "correct horse";
+use script::{DAY_MS, Script, Step};
 
 fn main() -> ExitCode {
     // What sled panics with is caught by the store, and is its business.
@@ -83,13 +81,15 @@ fn run(dir: &Path, first: u64) -> Result<(), String> {
     for _before in 0..first {
         script.next();
     }
+    let mut next = script.next();
     println!("BEGIN");
-    let mut store = open(dir).map_err(|error| format!("STOP open {error}"))?;
+    let opened = Profile::open(dir, &passphrases(&script, &next), true);
+    let mut profile = opened.map_err(|error| format!("STOP open {error}"))?;
     println!("OPEN");
     for number in first.. {
-        let done = commit(&mut store, &script.next());
-        done.map_err(|error| format!("STOP {number} {error}"))?;
+        profile.commit(&next).map_err(|error| format!("STOP {number} {error}"))?;
         println!("{number}");
+        next = script.next();
     }
     Ok(())
 }
@@ -101,40 +101,80 @@ fn verify(dir: &Path, acked: i64) -> Result<String, String> {
     let until = u64::try_from(acked + 1).unwrap_or(0);
     (0..until).for_each(|_| facts.learn(&script.next()));
     let old = facts.all();
-    facts.learn(&script.next());
+    let next = script.next();
+    facts.learn(&next);
     let new = facts.all();
 
     let begun = Instant::now();
-    let opened = if acked == -2 { open(dir) } else { unlock(dir) };
-    let mut store = opened.map_err(|error| format!("OPEN {error}"))?;
+    let opened = Profile::open(dir, &passphrases(&script, &next), acked == -2);
+    let mut profile = opened.map_err(|error| format!("OPEN {error}"))?;
     let open_ms = begun.elapsed().as_millis();
-    let newest = match judge(&facts.seen(&store.reader()), &old, &new, until) {
-        Verdict::Old => until,
-        Verdict::New => until + 1,
+    let seen = facts.seen(&profile.store.reader(), profile.passphrase);
+    let (newest, next) = match judge(&seen, &old, &new, until) {
+        Verdict::Old => (until, next),
+        Verdict::New => (until + 1, script.next()),
         Verdict::Bad(why) => return Err(why),
     };
-    let mut script = Script::default();
-    let next = (0..=newest).map(|_| script.next()).last().unwrap();
-    let done = commit(&mut store, &next);
+    let done = profile.commit(&next);
     done.map_err(|error| format!("WRITE newest={} {error}", newest.cast_signed() - 1))?;
     Ok(format!("newest={newest} open_ms={open_ms}"))
 }
 
-fn open(dir: &Path) -> Result<Store, Error> {
-    let home = Home::open(dir)?;
-    if home.has_profile() { home.unlock(PASSPHRASE) } else { home.create_at_floor(PASSPHRASE) }
-}
-
-fn unlock(dir: &Path) -> Result<Store, Error> {
-    Home::open(dir)?.unlock(PASSPHRASE)
-}
-
-fn commit(store: &mut Store, step: &Step) -> Result<(), Error> {
-    match step {
-        Step::Add { me, changes } => store.add_group(me, changes),
-        Step::Commit { group, changes } => store.commit(group, changes),
-        Step::Port { group, port } => store.set_port(group, *port),
+/// What may open the profile: the passphrase, and the one that it may be changed to by now.
+fn passphrases(script: &Script, next: &Step) -> Vec<u64> {
+    match next {
+        Step::Passphrase { old, new } => vec![*old, *new],
+        Step::Add { .. }
+        | Step::Commit { .. }
+        | Step::Port { .. }
+        | Step::Forget
+        | Step::EndDays { .. }
+        | Step::Erase { .. } => vec![script.passphrase()],
     }
+}
+
+/// An open profile, and the number of what opened it.
+struct Profile {
+    home: Home,
+    store: Store,
+    passphrase: u64,
+}
+
+impl Profile {
+    fn open(dir: &Path, passphrases: &[u64], may_create: bool) -> Result<Self, Error> {
+        let home = Home::open(dir)?;
+        for passphrase in passphrases.iter().copied() {
+            let store = if may_create && !home.has_profile() {
+                home.create_at_floor(&words(passphrase))
+            } else {
+                home.unlock(&words(passphrase))
+            };
+            match store {
+                Err(Error::WrongPassphrase) => {}
+                store => return Ok(Self { store: store?, home, passphrase }),
+            }
+        }
+        Err(Error::WrongPassphrase)
+    }
+
+    fn commit(&mut self, step: &Step) -> Result<(), Error> {
+        let store = &mut self.store;
+        match step {
+            Step::Add { me, changes } => store.add_group(me, changes),
+            Step::Commit { group, changes } => store.commit(group, changes),
+            Step::Port { group, port } => store.set_port(group, *port),
+            Step::Forget => store.forget().map(drop),
+            Step::EndDays { today } => store.end_days(today * DAY_MS).map(drop),
+            Step::Erase { group } => store.erase_group(group),
+            Step::Passphrase { old, new } => {
+                self.home.change_passphrase(&words(*old), &words(*new))
+            }
+        }
+    }
+}
+
+fn words(passphrase: u64) -> String {
+    format!("correct horse {passphrase}")
 }
 
 fn message(panic: &(dyn core::any::Any + Send)) -> String {

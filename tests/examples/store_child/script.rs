@@ -17,9 +17,11 @@ use rand_core::{Rng as _, SeedableRng as _};
 const BATCH_UNITS_MAX: usize = 128 * 1024;
 /// Everyone in a group, the person of this profile first.
 const PEOPLE: usize = 4;
-/// A group is added with every so-manieth batch, and words go to the newest few groups.
-const GROUP_EVERY: u64 = 20;
+/// Words go to the newest few groups.
 const GROUPS_SPOKEN_IN: usize = 4;
+/// The day on which it begins, since 1970.
+const FIRST_DAY: u64 = 20_000;
+pub(crate) const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// One call of the store.
 pub(crate) enum Step {
@@ -29,48 +31,90 @@ pub(crate) enum Step {
     Commit { group: GroupId, changes: Vec<Change> },
     /// Remembers a port.
     Port { group: GroupId, port: u16 },
+    /// Makes unreadable what was taken back. Shows nowhere.
+    Forget,
+    /// Ends what ends before this day, since 1970.
+    EndDays { today: u64 },
+    /// Erases a group.
+    Erase { group: GroupId },
+    /// Changes the passphrase to the one of this number; before the first change it is that of 0.
+    Passphrase { old: u64, new: u64 },
 }
 
 /// All batches, from the first.
-#[derive(Default)]
 pub(crate) struct Script {
     groups: Vec<Group>,
     next: u64,
+    today: u64,
+    passphrase: u64,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { groups: Vec::new(), next: 0, today: FIRST_DAY, passphrase: 0 }
+    }
 }
 
 impl Script {
-    /// The next batch.
+    /// The next batch. What writes the vault comes at fixed numbers.
     pub(crate) fn next(&mut self) -> Step {
         let number = self.next;
         self.next += 1;
         let mut rng = ChaCha12Rng::seed_from_u64(number);
-        if number.is_multiple_of(GROUP_EVERY) {
-            let mut group = Group::new(&mut rng);
-            let me = Box::new(group.people[0].clone());
-            let changes = Batch::draw(&mut group, &mut rng, 3, 200);
-            self.groups.push(group);
-            return Step::Add { me, changes };
+        match number % 40 {
+            0 | 20 => self.add(&mut rng),
+            3 | 23 => Step::Forget,
+            7 | 17 | 27 | 37 => self.end_a_day(),
+            13 if self.groups.len() > 1 => {
+                let which = below(&mut rng, self.groups.len() - 1);
+                Step::Erase { group: self.groups.remove(which).people[0].group }
+            }
+            33 => {
+                let old = core::mem::replace(&mut self.passphrase, number);
+                Step::Passphrase { old, new: number }
+            }
+            _ => self.speak(&mut rng),
         }
+    }
+
+    /// The number of the passphrase after the batches so far.
+    pub(crate) const fn passphrase(&self) -> u64 {
+        self.passphrase
+    }
+
+    fn add(&mut self, rng: &mut ChaCha12Rng) -> Step {
+        let mut group = Group::new(rng);
+        let me = Box::new(group.people[0].clone());
+        let changes = Batch::draw(&mut group, rng, self.today, 3, 200);
+        self.groups.push(group);
+        Step::Add { me, changes }
+    }
+
+    fn end_a_day(&mut self) -> Step {
+        self.today += 1;
+        let today = self.today;
+        for group in &mut self.groups {
+            group.said.retain(|said| said.ends_ms.is_none_or(|ends_ms| ends_ms / DAY_MS >= today));
+        }
+        Step::EndDays { today }
+    }
+
+    fn speak(&mut self, rng: &mut ChaCha12Rng) -> Step {
         let spoken_in = self.groups.len().min(GROUPS_SPOKEN_IN);
-        let which = self.groups.len() - 1 - below(&mut rng, spoken_in);
+        let which = self.groups.len() - 1 - below(rng, spoken_in);
         let group = &mut self.groups[which];
         let id = group.people[0].group;
-        let changes = match below(&mut rng, 20) {
+        let (units, text_max) = match below(rng, 20) {
             0 => {
-                let port = u16::try_from(1024 + below(&mut rng, 60_000)).unwrap();
+                let port = u16::try_from(1024 + below(rng, 60_000)).unwrap();
                 return Step::Port { group: id, port };
             }
-            1..=7 => Batch::draw(group, &mut rng, 1, 2_000),
-            8..=13 => {
-                let units = 2 + below(&mut rng, 14);
-                Batch::draw(group, &mut rng, units, 400)
-            }
-            14..=16 => {
-                let units = 16 + below(&mut rng, 45);
-                Batch::draw(group, &mut rng, units, 300)
-            }
-            _ => Batch::draw(group, &mut rng, 60, 30_000),
+            1..=7 => (1, 2_000),
+            8..=13 => (2 + below(rng, 14), 400),
+            14..=16 => (16 + below(rng, 45), 300),
+            _ => (60, 30_000),
         };
+        let changes = Batch::draw(group, rng, self.today, units, text_max);
         Step::Commit { group: id, changes }
     }
 }
@@ -84,10 +128,26 @@ struct Group {
     nth: u64,
     /// Written and not signed.
     written: Vec<Written>,
-    /// What can be edited and taken back: by whom, and all its versions.
-    said: Vec<(usize, Vec<Own>)>,
+    /// What can be edited and taken back.
+    said: Vec<Said>,
     /// Taken back before it came.
     late: Vec<Accepted>,
+}
+
+/// A message that is still there.
+#[derive(Clone)]
+struct Said {
+    by: usize,
+    versions: Vec<Own>,
+    /// Its edits end when it does.
+    ends_ms: Option<u64>,
+}
+
+impl Said {
+    fn of(by: usize, entry: &Accepted) -> Self {
+        let versions = vec![Own { seq: entry.seq, id: entry.id }];
+        Self { by, versions, ends_ms: entry.ends_ms }
+    }
 }
 
 impl Group {
@@ -109,6 +169,7 @@ impl Group {
 struct Batch<'a> {
     group: &'a mut Group,
     rng: &'a mut ChaCha12Rng,
+    today: u64,
     /// Longest text, in bytes.
     text_max: usize,
     changes: Vec<Change>,
@@ -121,10 +182,11 @@ impl<'a> Batch<'a> {
     fn draw(
         group: &'a mut Group,
         rng: &'a mut ChaCha12Rng,
+        today: u64,
         units: usize,
         text_max: usize,
     ) -> Vec<Change> {
-        let mut batch = Self { group, rng, text_max, changes: Vec::new(), cost: 0 };
+        let mut batch = Self { group, rng, today, text_max, changes: Vec::new(), cost: 0 };
         for _unit in 0..units {
             if batch.cost < BATCH_UNITS_MAX {
                 batch.unit();
@@ -156,8 +218,9 @@ impl<'a> Batch<'a> {
     /// Someone says something.
     fn say(&mut self, body: &Body) {
         let who = self.below(PEOPLE);
-        let entry = self.entry(who, body, None);
-        self.group.said.push((who, vec![Own { seq: entry.seq, id: entry.id }]));
+        let ends_ms = self.ends_ms();
+        let entry = self.entry(who, body, ends_ms);
+        self.group.said.push(Said::of(who, &entry));
         self.file(entry);
     }
 
@@ -191,8 +254,9 @@ impl<'a> Batch<'a> {
             return self.changes.push(Change::Notice(Notice::Changed(written.local.0)));
         }
         let body = Body::decode(&written.payload).unwrap();
-        let entry = self.entry(0, &body, Some(written.local));
-        self.group.said.push((0, vec![Own { seq: entry.seq, id: entry.id }]));
+        let ends_ms = self.ends_ms();
+        let entry = Accepted { local: Some(written.local), ..self.entry(0, &body, ends_ms) };
+        self.group.said.push(Said::of(0, &entry));
         self.file(entry);
     }
 
@@ -202,12 +266,12 @@ impl<'a> Batch<'a> {
             return self.say_something();
         }
         let which = self.below(self.group.said.len());
-        let (who, versions) = self.group.said.remove(which);
+        let Said { by, versions, .. } = self.group.said.remove(which);
         let body = take_back(&versions);
-        let entry = self.entry(who, &body, None);
+        let entry = self.entry(by, &body, None);
         self.file(entry);
         for (n, own) in versions.iter().enumerate() {
-            self.gone(who, own, n == 0);
+            self.gone(by, own, n == 0);
         }
         self.changes.push(Change::Notice(Notice::Changed(versions[0].id.0)));
     }
@@ -218,15 +282,15 @@ impl<'a> Batch<'a> {
             return self.say_something();
         }
         let which = self.below(self.group.said.len());
-        let (who, versions) = self.group.said[which].clone();
+        let Said { by, versions, ends_ms } = self.group.said[which].clone();
         let Body::Text(words) = self.text() else { return };
         let body = Body::Edit(Edit { versions: Versions::new(versions.clone()).unwrap(), words });
-        let entry = self.entry(who, &body, None);
+        let entry = self.entry(by, &body, ends_ms);
         let (author, of) = (entry.author, versions[0].id);
         let instead = Instead { of, author, seq: entry.seq, by: entry.id.0 };
         // Room for another edit stays, so that it can be taken back.
         if versions.len() < 5 {
-            self.group.said[which].1.push(Own { seq: entry.seq, id: entry.id });
+            self.group.said[which].versions.push(Own { seq: entry.seq, id: entry.id });
         } else {
             self.group.said.remove(which);
         }
@@ -306,7 +370,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The next entry of someone's chain. It may be older than what is here already.
-    fn entry(&mut self, who: usize, body: &Body, local: Option<LocalId>) -> Accepted {
+    fn entry(&mut self, who: usize, body: &Body, ends_ms: Option<u64>) -> Accepted {
         self.group.lamport += 1;
         let lamport = self.group.lamport + self.rng.next_u64() % 8;
         let me = &self.group.people[who];
@@ -334,9 +398,9 @@ impl<'a> Batch<'a> {
             author: me.id,
             seq,
             order: Order::new(lamport, &me.id, seq),
-            first_seen_ms: 5,
-            ends_ms: None,
-            local,
+            first_seen_ms: self.today * DAY_MS,
+            ends_ms,
+            local: None,
             is_shown: body.is_shown(),
             entry,
         }
@@ -359,6 +423,12 @@ impl<'a> Batch<'a> {
         let notice = (self.below(3) == 0).then_some(Change::Notice(Notice::Entry(entry.id)));
         self.changes.extend([Change::Entry(Box::new(entry)), Change::Chain(chain)]);
         self.changes.extend(notice);
+    }
+
+    /// Half of what people say ends within a few days.
+    fn ends_ms(&mut self) -> Option<u64> {
+        let day = self.today + self.rng.next_u64() % 4;
+        (self.below(2) == 0).then_some(day * DAY_MS + 5)
     }
 
     fn text(&mut self) -> Body {
