@@ -181,7 +181,8 @@ fn nothing_is_left_to_do() {
 fn sled_and_snow_are_each_named_in_one_file() {
     let owners = [("sled", "store/src/engine.rs"), ("snow", "net/proto/src/noise.rs")];
     let mut broken = Vec::new();
-    for source in sources() {
+    // What others made is held beside ours in a workspace of its own.
+    for source in sources().iter().filter(|source| !source.path.starts_with("tests/peers/")) {
         for (name, owner) in owners {
             if source.path != owner && names(&source.code, name) {
                 broken.push(format!("{} names {name}; only {owner} may", source.path));
