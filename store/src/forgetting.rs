@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::GroupId;
+use proto::{GroupId, MemberId, Notice};
 
 use crate::engine::{BATCH_MAX, Batch, Dir};
 use crate::error::Error;
@@ -48,6 +48,9 @@ impl Store {
             intents.extend(rows.into_iter().map(|(key, _)| key));
         }
         if work.is_empty() {
+            if core::mem::take(&mut self.must_sweep) {
+                self.sweep()?;
+            }
             self.must_forget = false;
             return Ok(false);
         }
@@ -84,7 +87,8 @@ impl Store {
         Ok(ended)
     }
 
-    /// Erases a group from this device: its keys first, so that nothing of it opens any more, then its rows.
+    /// Erases a group from this device: its keys first, so that nothing of it opens any more, then its rows
+    /// and notices. What a crash leaves of those is not shown, and goes with the next [`Self::forget`].
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`]; else as [`Self::commit`].
@@ -94,7 +98,6 @@ impl Store {
         self.unfinished.retain(|left| left.me.group != *group);
         self.arrivals.remove(group);
         self.write_vault()?;
-        self.remove_notices(group)?;
         self.sweep()
     }
 
@@ -156,11 +159,13 @@ impl Store {
         Ok(())
     }
 
-    /// Removes rows that no key opens any more: of erased groups, and of days that ended.
+    /// Removes rows that no key opens any more: of erased groups, and of days that ended. As long as there
+    /// are rows of an erased group there may be notices of it too.
     pub(crate) fn sweep(&self) -> Result<(), Error> {
         let groups = self.shared.groups();
         let groups: Vec<_> = groups.iter().chain(&self.unfinished).collect();
         let mut from = Vec::new();
+        let mut are_notices_swept = false;
         while let Some(key) = self.first_from(&from)? {
             let (Some(prefix), Some(handle)) = (key.get(..9), key.get(1..9)) else {
                 return Err(Error::damaged("a row has too short a key"));
@@ -175,6 +180,10 @@ impl Store {
                 (Some(_), false) => (after_all(prefix), false),
                 (None, _) => (after_all(prefix), handle != self.shared.profile().handle()),
             };
+            if is_dead && group.is_none() && !are_notices_swept {
+                self.sweep_notices()?;
+                are_notices_swept = true;
+            }
             if is_dead {
                 self.remove_range(key, &end)?;
             }
@@ -183,16 +192,29 @@ impl Store {
         Ok(())
     }
 
-    fn remove_notices(&self, group: &GroupId) -> Result<(), Error> {
+    /// Removes the notices of groups that are not known any more. Of the newest one its number stays: none
+    /// is given twice.
+    fn sweep_notices(&self) -> Result<(), Error> {
         let keys = self.shared.profile();
         let mut dead = Vec::new();
+        let mut newest = None;
         let names = (keys, keys as &dyn crate::seal::Sealer);
         for record in record::Records::all(self.shared.engine(), names, NOTE, Dir::Up) {
             let (key, bytes) = record?;
             let note: NoteRecord = record::decode(&bytes)?;
-            if note.group == *group {
-                dead.push(key);
+            let is_dead = self.shared.group(&note.group).is_err();
+            if is_dead {
+                dead.push(key.clone());
             }
+            newest = Some(key).filter(|_| is_dead);
+        }
+        if let Some(newest) = newest {
+            dead.retain(|key| *key != newest);
+            let notice = Notice::Complete(MemberId::ZERO);
+            let note = NoteRecord { group: GroupId::ZERO, at_ms: 0, notice };
+            let mut batch = Batch::default();
+            record::write(&mut batch, keys, &newest, &note, None)?;
+            self.shared.commit(&batch)?;
         }
         self.remove_rows(dead)
     }

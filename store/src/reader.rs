@@ -143,13 +143,15 @@ impl Reader {
         let keys = self.shared.profile();
         let records = Records::all(self.engine(), (keys, keys), NOTE, Dir::Up)
             .from(NOTE.key(keys, &first.to_be_bytes()));
-        let noted = records.take(limit).map(|record| {
+        let noted = records.map(|record| {
             let (key, bytes) = record?;
             let cursor = Table::number(&key).ok_or_else(|| Error::damaged("a notice's key"))?;
             let NoteRecord { group, at_ms, notice } = record::decode(&bytes)?;
             Ok(Noted { cursor, group, at_ms, notice })
         });
-        noted.collect()
+        // Of a group that was erased some may be left.
+        let is_known = |noted: &Noted| self.shared.group(&noted.group).is_ok();
+        noted.filter(|noted| noted.as_ref().map_or(true, is_known)).take(limit).collect()
     }
 
     /// The cursor of the newest notice; 0 when there was none.

@@ -37,6 +37,8 @@ pub struct Store {
     pub(crate) arrivals: BTreeMap<GroupId, u64>,
     /// Something was taken back or replaced that [`Self::forget`] has not seen to yet.
     pub(crate) must_forget: bool,
+    /// Rows may be here that no key opens, which a crash left.
+    pub(crate) must_sweep: bool,
     /// Filed, and not committed yet; empty between calls.
     waiting: Batch,
 }
@@ -69,8 +71,8 @@ impl Store {
         let shared = Arc::new(Shared::new(Box::new(engine), profile, added, lock));
         let waiting = Batch::default();
         // A crash may have come before it.
-        let must_forget = true;
-        Ok(Self { shared, vault, unfinished, cursor, arrivals, must_forget, waiting })
+        let (must_forget, must_sweep) = (true, true);
+        Ok(Self { shared, vault, unfinished, cursor, arrivals, must_forget, must_sweep, waiting })
     }
 
     /// A reader of what is committed here.

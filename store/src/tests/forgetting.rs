@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::bench::{Bench, PASSPHRASE, accepted, entry, member, op, signed, wanted, written};
 use crate::engine::{Dir, Engine as _, Pair, SledEngine};
-use crate::rows::BODY;
+use crate::rows::{BODY, NOTE, OPS};
 use crate::vault::{KeyTable, Vault};
 use crate::{Error, Reader};
 
@@ -153,6 +153,35 @@ fn of_an_erased_group_nothing_opens_and_the_others_stay() {
     assert!(lost.iter().any(|(_, sealed)| is_on(&after, sealed)), "sled still holds the bytes");
     assert!(opens_any(&before, &lost), "the old vault opens them");
     assert!(!opens_any(&after, &lost), "what is left opens nothing");
+}
+
+/// Found by kill -9: its notices stayed for good, and a cursor was given twice.
+#[test]
+fn a_group_is_erased_altogether_whenever_the_power_fails_and_no_cursor_comes_twice() {
+    let notice = || Change::Notice(Notice::Complete(MemberId([1; 32])));
+    for cut in 0.. {
+        let mut bench = Bench::new();
+        let (one, two) = (bench.join(1, &[op("one")]), bench.join(2, &[]));
+        bench.commit(two, &[notice()]);
+        bench.commit(one, &[notice(), notice()]);
+        bench.store.cut_after(cut);
+        let is_done = bench.store.erase_group(&one).is_ok();
+        let mut bench = bench.reopened();
+        assert_eq!(bench.reader().groups().unwrap().len(), 1, "cut {cut}");
+        let left = bench.reader().notices(0, 99).unwrap();
+        assert_eq!(left.iter().map(|noted| noted.cursor).collect::<Vec<_>>(), [1], "cut {cut}");
+        bench.store.forget().unwrap();
+        let image = image(bench.home.path());
+        assert_eq!(rows(&image, NOTE.tag()).len(), 2, "cut {cut}: one, and a number");
+        assert!(rows(&image, OPS.tag()).is_empty(), "cut {cut}");
+        let mut bench = bench.reopened();
+        bench.commit(two, &[notice()]);
+        let cursors = bench.reader().notices(0, 99).unwrap();
+        assert_eq!(cursors.iter().map(|noted| noted.cursor).collect::<Vec<_>>(), [1, 4]);
+        if is_done {
+            break;
+        }
+    }
 }
 
 #[test]
