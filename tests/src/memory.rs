@@ -112,7 +112,7 @@ impl Memory {
     }
 
     /// What has ended by now is no more.
-    pub(crate) fn fade(&mut self, unix_ms: u64) {
+    pub fn fade(&mut self, unix_ms: u64) {
         let ended = |accepted: &&mut Accepted| accepted.ends_ms.is_some_and(|ends| ends <= unix_ms);
         self.entries.values_mut().filter(ended).for_each(|accepted| accepted.entry.body = None);
     }

@@ -59,10 +59,7 @@ impl Facts {
             }
             Step::Forget => {}
             Step::EndDays { today } => {
-                let entries = self.groups.iter_mut().flat_map(|(_, all)| all.entries.values_mut());
-                let ended =
-                    entries.filter(|entry| entry.ends_ms.is_some_and(|ms| ms / DAY_MS < *today));
-                ended.for_each(|entry| entry.entry.body = None);
+                self.groups.iter_mut().for_each(|(_, memory)| memory.fade(today * DAY_MS));
             }
             Step::Erase { group } => {
                 self.groups.retain(|(me, _)| me.group != *group);
