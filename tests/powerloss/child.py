@@ -1,4 +1,5 @@
 """Starts the program under test, ends it, and asks what it finds (tests/examples/store_child/main.rs)."""
+import atexit
 import dataclasses
 import os
 import re
@@ -70,6 +71,8 @@ class Running:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        # It would go on for ever if whoever started it failed.
+        atexit.register(self.process.kill)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
