@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::Error;
@@ -16,6 +17,8 @@ use crate::writer::Store;
 pub struct Home {
     path: PathBuf,
     lock: Arc<File>,
+    /// Set while it is being erased: what is still open writes no vault any more.
+    is_erased: Arc<AtomicBool>,
     /// What was opened here last; one at a time.
     opened: Mutex<Weak<Shared>>,
 }
@@ -56,7 +59,8 @@ impl Home {
         if ours {
             close_to_others(path)?;
         }
-        Ok(Self { path: path.to_owned(), lock: Arc::new(lock), opened: Mutex::default() })
+        let (lock, is_erased, opened) = (Arc::new(lock), Arc::default(), Mutex::default());
+        Ok(Self { path: path.to_owned(), lock, is_erased, opened })
     }
 
     /// The folder.
@@ -123,7 +127,9 @@ impl Home {
     /// # Errors
     /// [`Error::NoProfile`], [`Error::WrongPassphrase`], [`Error::Damaged`], [`Error::Newer`].
     pub fn check(&self, passphrase: &str) -> Result<(), Error> {
-        Vault::unlock(&self.path, passphrase).map(drop)
+        // The key table is none of its business: the writer may be replacing it.
+        let _header_stays = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        vault::check(&self.path, passphrase)
     }
 
     /// Lets `new` open the profile in place of `old`, also while it is open. Takes about two seconds.
@@ -143,9 +149,11 @@ impl Home {
     /// [`Error::InUse`] while a [`Store`] or a [`Reader`](crate::Reader) lives: the vault is gone, and the
     /// rest goes when this is called again after they were dropped. [`Error::Io`].
     pub fn erase(&self) -> Result<(), Error> {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_erased.store(true, Ordering::Release);
         vault::wipe(&self.path)?;
-        if opened.strong_count() > 0 {
+        // What was opened here holds the lock to its very end.
+        if Arc::strong_count(&self.lock) > 1 {
             return Err(Error::InUse);
         }
         for file in fs::read_dir(&self.path)? {
@@ -170,17 +178,19 @@ impl Home {
         if opened.strong_count() > 0 {
             return Err(Error::InUse);
         }
-        let (vault, table) = vault()?;
+        self.is_erased.store(false, Ordering::Release);
+        let (mut vault, table) = vault()?;
+        vault.end_with(Arc::clone(&self.is_erased));
         let store = Store::open(&self.path, Arc::clone(&self.lock), vault, table)?;
         *opened = store.watch();
         Ok(store)
     }
 }
 
-/// Whether a file or folder of this name in a home is ours. The lock stays: it is held.
+/// Whether a file or folder of this name in a home is ours, and not somebody's `keys.kdbx`. The lock stays:
+/// it is held.
 fn is_of_profile(name: &str) -> bool {
-    let kind = name.split('.').next().unwrap_or_default();
-    ["hdr", "keys", "erase", "store", "blobs", "idx", "quarantine", "ballast"].contains(&kind)
+    vault::is_file_name(name) || ["store", "quarantine", "ballast"].contains(&name)
 }
 
 fn make(path: &Path) -> Result<(), Error> {

@@ -107,23 +107,40 @@ fn a_change_that_the_power_cut_in_half_is_finished_by_the_new_passphrase() {
 }
 
 #[test]
+fn a_passphrase_is_checked_while_keys_are_written() {
+    let mut bench = Bench::new();
+    std::thread::scope(|scope| {
+        let check = || (0..4).all(|_| bench.home.check(PASSPHRASE).is_ok());
+        let checks = scope.spawn(check);
+        for n in 1..20 {
+            bench.store.add_group(&member(n), &[]).unwrap();
+        }
+        assert!(checks.join().unwrap());
+    });
+    assert_eq!(bench.reopened().reader().groups().unwrap().len(), 19);
+}
+
+#[test]
 fn an_erased_profile_leaves_nothing_and_another_can_be_made() {
     let mut bench = Bench::new();
-    bench.join(1, &[bench::op("erased")]);
+    let group = bench.join(1, &[bench::op("erased")]);
     let path = bench.home.path().to_owned();
-    fs::write(path.join("holiday.jpg"), b"somebody's own").unwrap();
+    for own in ["holiday.jpg", "keys.kdbx", "erase.md", "store.zip"] {
+        fs::write(path.join(own), b"somebody's own").unwrap();
+    }
+    fs::write(path.join("keys.9.new"), b"a draft").unwrap();
     assert!(matches!(bench.home.erase(), Err(Error::InUse)));
     let left = files(&path);
     let left = |name: &str| left.iter().any(|(path, _)| path.contains(name));
-    assert!(
-        !left("hdr.") && !left("keys.") && !left("erase.") && left("store"),
-        "the vault at once"
-    );
+    let vault = ["hdr.", "keys.1", "erase.1", "keys.9"];
+    assert!(!vault.iter().any(|name| left(name)) && left("store/"), "the vault at once");
+    bench.store.set_port(&group, 5).unwrap();
+    assert!(matches!(bench.store.add_group(&member(2), &[]), Err(Error::NoProfile)), "no keys");
     let home = bench.close();
     assert!(matches!(home.unlock(PASSPHRASE), Err(Error::Damaged(_))));
     home.erase().unwrap();
     home.erase().unwrap();
-    assert_eq!(files(&path).len(), 1, "what is not ours stays");
+    assert_eq!(files(&path).len(), 4, "what is not ours stays");
     assert!(matches!(home.unlock(PASSPHRASE), Err(Error::NoProfile)));
     home.create_at_floor("another").unwrap();
 }

@@ -19,6 +19,8 @@ mod split;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -32,10 +34,12 @@ use header::Header;
 
 const KEYS: &str = "keys";
 const ERASE: &str = "erase";
+/// Behind the name of a file that is not finished.
+const DRAFT: &str = ".new";
 /// The key table is padded to multiples of this, in bytes, so that its length hardly counts groups.
 const TABLE_STEP: usize = 16 * 1024;
 /// Largest key table, in bytes.
-const TABLE_MAX: usize = 1 << 20;
+const TABLE_MAX: usize = 4 << 20;
 const MASK_CONTEXT: &str = "kith 2026-11 v1 store mask";
 
 /// What a vault keeps, as it is read.
@@ -59,6 +63,8 @@ pub(crate) struct Vault {
     home: PathBuf,
     master: Key,
     generation: u64,
+    /// Once this is set nothing is written any more.
+    is_erased: Arc<AtomicBool>,
 }
 
 impl core::fmt::Debug for Vault {
@@ -76,7 +82,8 @@ impl Vault {
     ) -> Result<(Self, KeyTable), Error> {
         let master = Key::generate();
         let table = KeyTable { profile: SpaceKeys::generate(), groups: Vec::new() };
-        let mut vault = Self { home: home.to_owned(), master, generation: 0 };
+        let mut vault =
+            Self { home: home.to_owned(), master, generation: 0, is_erased: Arc::default() };
         let header = Header::new(passphrase, &vault.master, cost)?;
         vault.write(&TableView { profile: &table.profile, groups: Vec::new() })?;
         header.write_both(home)?;
@@ -87,13 +94,15 @@ impl Vault {
     pub(crate) fn unlock(home: &Path, passphrase: &str) -> Result<(Self, KeyTable), Error> {
         let (header, twins) = Header::read(home)?;
         let master = header.open(passphrase)?;
-        let mut vault = Self { home: home.to_owned(), master, generation: 0 };
+        let is_erased = Arc::default();
+        let mut vault = Self { home: home.to_owned(), master, generation: 0, is_erased };
         let generations = generations(home)?;
         let (generation, table) = vault.newest(&generations)?;
         vault.generation = generation;
         for stale in generations.into_iter().filter(|g| *g != generation) {
             vault.destroy(stale);
         }
+        shred_drafts(home);
         if !twins {
             tracing::warn!("one of two headers was damaged and is made again");
             header.write_both(home)?;
@@ -101,9 +110,17 @@ impl Vault {
         Ok((vault, table))
     }
 
+    /// Writes nothing any more once `is_erased` is set.
+    pub(crate) fn end_with(&mut self, is_erased: Arc<AtomicBool>) {
+        self.is_erased = is_erased;
+    }
+
     /// Makes `table` what the vault keeps: durable when this returns, and the one before destroyed as
     /// far as the disk lets us.
     pub(crate) fn write(&mut self, table: &TableView<'_>) -> Result<(), Error> {
+        if self.is_erased.load(Ordering::Acquire) {
+            return Err(Error::NoProfile);
+        }
         let next = self.generation.checked_add(1).ok_or(Error::TooLarge)?;
         let ek = Key::generate();
         let mut plain = encode(table)?;
@@ -112,8 +129,11 @@ impl Vault {
         write_file(&self.home, &name(ERASE, next), &split::split(&masked))?;
         write_file(&self.home, &name(KEYS, next), &sealed)?;
         sync_dir(&self.home)?;
-        let stale = core::mem::replace(&mut self.generation, next);
-        self.destroy(stale);
+        self.generation = next;
+        // One that could not be destroyed the last time is tried again.
+        for stale in generations(&self.home)?.into_iter().filter(|g| *g < next) {
+            self.destroy(stale);
+        }
         Ok(())
     }
 
@@ -158,9 +178,6 @@ impl Vault {
 
     /// Overwrites and unlinks a generation. Best effort: the next one is durable already.
     fn destroy(&self, generation: u64) {
-        if generation == 0 {
-            return;
-        }
         for file in [ERASE, KEYS] {
             if let Err(error) = shred(&self.home.join(name(file, generation))) {
                 tracing::debug!("an old {file} file stays for now: {}", error.kind());
@@ -176,22 +193,55 @@ pub(crate) fn change(home: &Path, old: &str, new: &str) -> Result<(), Error> {
     header.changed(old, new)?.write_both(home)
 }
 
+/// Whether a passphrase is the right one. Reads the header alone.
+pub(crate) fn check(home: &Path, passphrase: &str) -> Result<(), Error> {
+    let (header, _twins) = Header::read(home)?;
+    header.open(passphrase).map(drop)
+}
+
 /// Overwrites and removes all files of a vault, those first without which the others are noise. Goes on
 /// where one of them cannot be overwritten, and then says so.
 pub(crate) fn wipe(home: &Path) -> Result<(), Error> {
-    let generations = generations(home)?;
-    let of = |file| generations.iter().map(move |g| name(file, *g));
-    let headers = header::files().into_iter().map(str::to_owned);
     let mut done = Ok(());
-    for file in of(ERASE).chain(headers).chain(of(KEYS)) {
-        let path = home.join(file);
-        if let Err(error) = shred(&path) {
-            done = Err(Error::from_io(error));
-            fs::remove_file(&path).ok();
+    // A write that was under way may leave one more generation.
+    for _again in 0..2 {
+        let mut files = file_names(home)?;
+        files.sort_by_key(|file| !file.starts_with(ERASE));
+        for file in files {
+            let path = home.join(file);
+            if let Err(error) = shred(&path) {
+                done = Err(Error::from_io(error));
+                fs::remove_file(&path).ok();
+            }
         }
     }
     sync_dir(home)?;
     done
+}
+
+/// Whether a file of this name belongs to a vault, finished or not.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    let name = name.strip_suffix(DRAFT).unwrap_or(name);
+    let number = name.split_once('.').filter(|(file, _)| [KEYS, ERASE].contains(file));
+    header::files().contains(&name) || number.is_some_and(|(_, g)| g.parse::<u64>().is_ok())
+}
+
+fn file_names(home: &Path) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(home)? {
+        found.extend(file?.file_name().into_string().ok().filter(|name| is_file_name(name)));
+    }
+    Ok(found)
+}
+
+/// Overwrites and removes what was not finished: a draft may hold every key. Best effort.
+fn shred_drafts(home: &Path) {
+    let drafts = file_names(home).unwrap_or_default();
+    for draft in drafts.iter().filter(|name| name.ends_with(DRAFT)) {
+        if let Err(error) = shred(&home.join(draft)) {
+            tracing::debug!("a draft stays for now: {}", error.kind());
+        }
+    }
 }
 
 /// Removes what a vault that was never finished left behind.
@@ -255,7 +305,7 @@ fn xor(a: &[u8; 32], b: &[u8; 32]) -> Zeroizing<[u8; 32]> {
 
 /// Writes a file anew and syncs it before it bears its name. The folder is not synced yet.
 fn write_file(home: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    let draft = home.join(format!("{name}.new"));
+    let draft = home.join(format!("{name}{DRAFT}"));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     private(&mut options);
@@ -344,7 +394,7 @@ mod tests {
         fs::write(dir.path().join("keys.4.new"), b"half").unwrap();
         let (vault, _) = Vault::unlock(dir.path(), "p").unwrap();
         assert_eq!(vault.generation, 2);
-        assert!(!dir.path().join("erase.3").exists());
+        assert_eq!(names(dir.path()), ["erase.2", "hdr.a", "hdr.b", "keys.2"]);
     }
 
     #[test]
