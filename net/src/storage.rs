@@ -11,9 +11,10 @@ use crate::error::Error;
 
 /// Commits that may wait.
 const WAITING_MAX: usize = 64;
-/// The least time between two times of forgetting: each seals a day's words anew, and whoever edits without
-/// end is not to keep the disk busy.
-const FORGET_PAUSE: Duration = Duration::from_secs(60);
+/// Forgetting takes at most one part of the time in so many.
+const FORGET_SHARE: u32 = 60;
+/// What is to be forgotten keeps the profile from closing for no longer than about this.
+const FORGET_AT_END: Duration = Duration::from_millis(200);
 
 enum Job {
     AddGroup(Box<Member>, Vec<Change>),
@@ -47,16 +48,16 @@ impl Storage {
         let reader = store.reader();
         let (jobs, mut waiting) = mpsc::channel::<(Job, oneshot::Sender<_>)>(WAITING_MAX);
         let work = move || {
-            let mut forgot: Option<Instant> = None;
+            let mut forgetting = Forgetting { next: Instant::now(), took: Duration::ZERO };
             while let Some((job, answer)) = waiting.blocking_recv() {
                 // Whoever asked may be gone; what was asked for is durable all the same.
                 answer.send(job.run(&mut store).map_err(Error::from)).ok();
-                let is_time = forgot.is_none_or(|at| at.elapsed() >= FORGET_PAUSE);
-                if is_time && waiting.is_empty() && forget(&mut store) {
-                    forgot = Some(Instant::now());
+                if waiting.is_empty() && forgetting.next <= Instant::now() {
+                    forgetting.go_on(&mut store);
                 }
             }
-            forget(&mut store);
+            // What would take long is done when the profile is opened again.
+            while forgetting.took < FORGET_AT_END && forgetting.go_on(&mut store) {}
         };
         let thread = thread::Builder::new().name("storage".into()).spawn(work);
         let thread = thread.map_err(|error| Error::Runtime(error.to_string()))?;
@@ -92,18 +93,26 @@ impl Storage {
     }
 }
 
-/// What was taken back is made unreadable for good. Whether there was anything.
-fn forget(store: &mut Store) -> bool {
-    let mut forgot = false;
-    loop {
-        match store.forget() {
-            Ok(true) => forgot = true,
-            Ok(false) => return forgot,
-            Err(error) => {
-                // It is done at the next try, or when the profile is opened again.
-                tracing::warn!(%error, "what was taken back is not forgotten yet");
-                return true;
-            }
-        }
+/// Making unreadable for good what was taken back: a bit at a time, in the pauses of everything else. Each bit
+/// seals a day's words anew, and whoever edits without end is not to keep the disk busy.
+struct Forgetting {
+    /// Not before.
+    next: Instant,
+    /// How long the last bit took.
+    took: Duration,
+}
+
+impl Forgetting {
+    /// Whether there may be more.
+    fn go_on(&mut self, store: &mut Store) -> bool {
+        let start = Instant::now();
+        let done = store.forget();
+        self.took = start.elapsed();
+        self.next = Instant::now() + self.took.saturating_mul(FORGET_SHARE);
+        done.unwrap_or_else(|error| {
+            // It is done at the next try, or when the profile is opened again.
+            tracing::warn!(%error, "what was taken back is not forgotten yet");
+            false
+        })
     }
 }

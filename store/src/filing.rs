@@ -9,18 +9,19 @@ use proto::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::engine::{Batch, Engine};
+use crate::engine::{Batch, Dir, Engine};
 use crate::error::Error;
-use crate::group_keys::{Bucket, GroupKeys};
+use crate::group_keys::{Bucket, GroupKeys, Slot};
 use crate::record::{self, Lookup};
 use crate::rows::{
     ARRIVAL, CARD, CHAIN, ERASE, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, MET,
-    NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place,
+    NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place, Table,
 };
-use crate::seal::SpaceKeys;
+use crate::seal::{self, Sealer as _, SpaceKeys};
 
-/// In [`ERASE`], in place of a bucket: what is written and not signed, and what admits.
-pub(crate) const STATE: u64 = u32::MAX as u64;
+/// Rows about bodies that are to be gone when they come, up to which such are kept that no engine waits for:
+/// whoever takes back what never was must not fill the disk.
+const UNAWAITED_MAX: usize = 256;
 
 /// What the next op and the next notice are numbered. A number is used once; failed commits leave gaps.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl Filing<'_> {
         }
         let place = Place::of(accepted);
         let gone = self.gone_before(accepted)?;
-        let bucket = Bucket::of(accepted.ends_ms, accepted.first_seen_ms);
+        let bucket = self.group.bucket(accepted.ends_ms, accepted.first_seen_ms);
         let body = accepted.entry.body.as_ref();
         let kept = body.filter(|_| gone.is_none() && !self.group.has_ended(bucket));
         let filed = Filed {
@@ -127,7 +128,7 @@ impl Filing<'_> {
             stub: stub_of(&accepted.entry),
         };
         if let Some(body) = kept {
-            self.write(&place.body_key(keys, bucket), body)?;
+            self.write(&self.group.body_key(&place, bucket), body)?;
         }
         self.write(&place.key(keys), &filed)?;
         self.write(&place.seq_key(keys, &accepted.author, accepted.seq), &place)?;
@@ -177,10 +178,10 @@ impl Filing<'_> {
             Some(Known::Signed(_) | Known::Op) => return Ok(()),
             Some(Known::Written(nth)) if nth != written.nth => {
                 self.remove(&OUTBOX.numbered(keys, nth, &[]))?;
-                self.forget(STATE)?;
+                self.forget(Slot::State)?;
             }
             // Its words before are to be gone.
-            Some(Known::Written(_)) => self.forget(STATE)?,
+            Some(Known::Written(_)) => self.forget(Slot::State)?,
             None => {}
         }
         self.write(&id, &Known::Written(written.nth))?;
@@ -193,7 +194,7 @@ impl Filing<'_> {
             Some(Known::Written(nth)) => {
                 self.remove(&OUTBOX.numbered(&self.group.keys, nth, &[]))?;
                 self.remove(&id)?;
-                self.forget(STATE)
+                self.forget(Slot::State)
             }
             Some(Known::Signed(_) | Known::Op) | None => Ok(()),
         }
@@ -223,23 +224,35 @@ impl Filing<'_> {
         if !self.group.holds(bucket) {
             return Ok(());
         }
-        self.remove(&place.body_key(&self.group.keys, bucket))?;
-        self.forget(bucket.number())
+        self.remove(&self.group.body_key(place, bucket))?;
+        self.forget(Slot::Bodies(bucket))
     }
 
     /// Notes that single rows under a ring's keys are to be forgotten: see `forgetting.rs`.
-    fn forget(&mut self, slot: u64) -> Result<(), Error> {
+    fn forget(&mut self, slot: Slot) -> Result<(), Error> {
         self.must_forget = true;
-        self.write(&ERASE.numbered(&self.group.keys, slot, &[]), &())
+        let key = ERASE.key(&self.group.keys, &self.group.name_in(ERASE, slot));
+        self.write(&key, &slot.number())
     }
 
     /// One for each author: whoever names another's entry must not undo what its author said.
     fn wait_for(&mut self, gone: &Gone) -> Result<(), Error> {
+        if !gone.is_awaited && self.are_many(GONE)? {
+            return Ok(());
+        }
         let key = GONE.named(&self.group.keys, &gone.id.0);
         let mut waiting = self.read::<Vec<Gone>>(&key)?.unwrap_or_default();
         waiting.retain(|before| before.author != gone.author);
         waiting.push(*gone);
         self.write(&key, &waiting)
+    }
+
+    /// Whether a table has as many rows as it may have of what nobody waits for.
+    fn are_many(&self, table: Table) -> Result<bool, Error> {
+        let keys = &self.group.keys;
+        let rows =
+            self.engine.scan(&table.start(keys), &table.end(keys), Dir::Up, UNAWAITED_MAX)?;
+        Ok(rows.len() >= UNAWAITED_MAX)
     }
 
     /// By author too: whoever edits the words of another must not hide how they edited them.
@@ -276,9 +289,10 @@ impl Filing<'_> {
     fn on_notice(&mut self, notice: &Notice, counters: &mut Counters<'_>) -> Result<(), Error> {
         let cursor = next(*counters.cursor)?;
         *counters.cursor = cursor;
-        let (group, at_ms) = (self.group.me.group, counters.now_ms);
-        let note = NoteRecord { group, at_ms, notice: notice.clone() };
         let key = NOTE.key(self.profile, &cursor.to_be_bytes());
+        let sealed = self.group.keys.seal(&key, &seal::encode(&[], notice)?)?;
+        let handle = *self.group.keys.handle();
+        let note = NoteRecord { handle, at_ms: counters.now_ms, sealed };
         record::write(&mut self.rows, self.profile, &key, &note, None)?;
         if let Some(old) = cursor.checked_sub(NOTICES_KEPT) {
             // A notice is one row.

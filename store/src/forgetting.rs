@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use proto::{GroupId, MemberId, Notice};
+use proto::GroupId;
 
 use crate::engine::{BATCH_MAX, Batch, Dir};
 use crate::error::Error;
-use crate::filing::STATE;
 use crate::group_keys::{Bucket, GroupKeys, Slot, day_of};
 use crate::record;
 use crate::rows::{BODY, ERASE, INVITE, NOTE, NoteRecord, OUTBOX, Table};
@@ -15,16 +14,15 @@ use crate::writer::Store;
 
 /// Rows that are looked at together.
 const CHUNK: usize = 64;
-/// Buckets that are sealed anew at one time.
-const FORGET_MAX: usize = 64;
 
 /// What of one group is to be sealed with other keys.
 type Work = (Arc<GroupKeys>, Vec<Slot>);
 
 impl Store {
-    /// Makes unreadable for good what was taken back or replaced since the last time, as far as the disk
-    /// lets us: what stays beside it is sealed anew, and the old keys go. Whether there was anything. A
-    /// crash in between is made good at the next call.
+    /// Makes unreadable for good some of what was taken back or replaced, as far as the disk lets us: what
+    /// stays beside it is sealed anew, and the old keys go. Whether there was anything; then there may be
+    /// more. Takes as long as sealing all that ends on one day. A crash in between is made good at the next
+    /// call.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -32,40 +30,30 @@ impl Store {
         if !self.must_forget {
             return Ok(false);
         }
-        let mut work = Vec::new();
-        let mut intents = Vec::new();
         for group in self.shared.groups() {
             let (from, to) = (ERASE.start(&group.keys), ERASE.end(&group.keys));
-            let rows = self.shared.engine().scan(&from, &to, Dir::Up, FORGET_MAX)?;
-            if rows.is_empty() {
-                continue;
-            }
+            let rows = self.shared.engine().scan(&from, &to, Dir::Up, 1)?;
+            let Some((key, _)) = rows.into_iter().next() else { continue };
+            let slot = record::read::<u32>(self.shared.engine(), &*group, &key)?;
             let mut slots = vec![Slot::State];
-            slots.extend(rows.iter().filter_map(|(key, _)| slot_of(&group, key)));
-            slots.sort_unstable();
-            slots.dedup();
-            work.push((group, slots));
-            intents.extend(rows.into_iter().map(|(key, _)| key));
+            slots.extend(slot.map(Slot::from_number).filter(|slot| *slot != Slot::State));
+            self.renew(&[(group, slots)])?;
+            self.remove_rows(vec![key])?;
+            return Ok(true);
         }
-        if work.is_empty() {
-            if core::mem::take(&mut self.must_sweep) {
-                self.sweep()?;
-            }
-            self.must_forget = false;
-            return Ok(false);
-        }
-        self.renew(&work, 0)?;
-        self.remove_rows(intents)?;
-        Ok(true)
+        self.sweep_if_due()?;
+        self.must_forget = false;
+        Ok(false)
     }
 
-    /// Ends what is over: of each day before the one of `now_ms` (since 1970) the bodies that end on it
-    /// can be read by nobody any more, not even with all that is left on the disk and the passphrase. The
-    /// keys of what is written and not signed, and of invitations, are drawn anew every day. Gives the groups
-    /// in which something ended. A clock that is wrong ends what it takes for over, for good.
+    /// It is this time, in milliseconds since 1970: ends what is over. Of each day before this one the bodies
+    /// that end on it can be read by nobody any more, not even with all that is left on the disk and the
+    /// passphrase; those that ended more than 400 days after they came, up to 31 days later. The keys of what
+    /// is written and not signed, and of invitations, are drawn anew every day. Gives the groups in which
+    /// something ended. A clock that is wrong ends what it takes for over, for good.
     ///
     /// # Errors
-    /// As [`Self::commit`].
+    /// As [`Self::commit`]; the next call makes it good.
     pub fn end_days(&mut self, now_ms: u64) -> Result<Vec<GroupId>, Error> {
         let today = day_of(now_ms);
         let groups = self.shared.groups();
@@ -74,16 +62,19 @@ impl Store {
             let ended = groups.iter().filter(|group| group.end_before(today));
             ended.map(|group| group.me.group).collect()
         };
+        if !ended.is_empty() {
+            self.must_sweep = true;
+            self.is_vault_behind = true;
+        }
+        if self.is_vault_behind {
+            self.write_vault()?;
+        }
         let old = groups.into_iter().filter(|group| group.is_state_old(today));
         let work: Vec<Work> = old.map(|group| (group, vec![Slot::State])).collect();
         if !work.is_empty() {
-            self.renew(&work, today)?;
-        } else if !ended.is_empty() {
-            self.write_vault()?;
+            self.renew(&work)?;
         }
-        if !ended.is_empty() {
-            self.sweep()?;
-        }
+        self.sweep_if_due()?;
         Ok(ended)
     }
 
@@ -97,12 +88,25 @@ impl Store {
         self.shared.remove_group(group);
         self.unfinished.retain(|left| left.me.group != *group);
         self.arrivals.remove(group);
+        self.must_sweep = true;
         self.write_vault()?;
-        self.sweep()
+        self.sweep_if_due()
     }
 
     /// Seals everything in these slots with new keys; the old ones are gone when it returns.
-    fn renew(&mut self, work: &[Work], today: u32) -> Result<(), Error> {
+    fn renew(&mut self, work: &[Work]) -> Result<(), Error> {
+        // What was cut off is finished first: a ring never has more than two keys.
+        let unfinished: Vec<Work> = work
+            .iter()
+            .map(|(group, slots)| {
+                let slots = slots.iter().copied().filter(|slot| group.is_unfinished(*slot));
+                (Arc::clone(group), slots.collect::<Vec<_>>())
+            })
+            .filter(|(_, slots)| !slots.is_empty())
+            .collect();
+        if !unfinished.is_empty() {
+            self.finish_renewing(&unfinished)?;
+        }
         for (group, slots) in work {
             group.renew(slots);
         }
@@ -111,6 +115,10 @@ impl Store {
             work.iter().for_each(|(group, slots)| group.withdraw_renewed(slots));
             return Err(error);
         }
+        self.finish_renewing(work)
+    }
+
+    fn finish_renewing(&mut self, work: &[Work]) -> Result<(), Error> {
         for (group, slots) in work {
             for slot in slots {
                 self.seal_anew(group, *slot)?;
@@ -119,10 +127,18 @@ impl Store {
         {
             let _alone = self.shared.alone();
             for (group, slots) in work {
-                group.forget_old(slots, today);
+                group.forget_old(slots);
             }
         }
         self.write_vault()
+    }
+
+    fn sweep_if_due(&mut self) -> Result<(), Error> {
+        if self.must_sweep {
+            self.sweep()?;
+            self.must_sweep = false;
+        }
+        Ok(())
     }
 
     fn seal_anew(&self, group: &GroupKeys, slot: Slot) -> Result<(), Error> {
@@ -161,7 +177,7 @@ impl Store {
 
     /// Removes rows that no key opens any more: of erased groups, and of days that ended. As long as there
     /// are rows of an erased group there may be notices of it too.
-    pub(crate) fn sweep(&self) -> Result<(), Error> {
+    fn sweep(&self) -> Result<(), Error> {
         let groups = self.shared.groups();
         let groups: Vec<_> = groups.iter().chain(&self.unfinished).collect();
         let mut from = Vec::new();
@@ -173,10 +189,10 @@ impl Store {
             let group = groups.iter().find(|group| group.keys.handle() == handle);
             let is_body = key.first() == Some(&BODY.tag());
             let (end, is_dead) = match (group, is_body) {
-                (Some(group), true) => match group.bucket_of(&key) {
-                    Some(bucket) => (bodies_of(group, bucket).1, !group.holds(bucket)),
-                    None => (after_all(prefix), true),
-                },
+                (Some(group), true) => {
+                    let end = after_all(key.get(..17).unwrap_or(prefix));
+                    (end, !group.holds_row(&key))
+                }
                 (Some(_), false) => (after_all(prefix), false),
                 (None, _) => (after_all(prefix), handle != self.shared.profile().handle()),
             };
@@ -196,13 +212,14 @@ impl Store {
     /// is given twice.
     fn sweep_notices(&self) -> Result<(), Error> {
         let keys = self.shared.profile();
+        let groups = self.shared.groups();
         let mut dead = Vec::new();
         let mut newest = None;
         let names = (keys, keys as &dyn crate::seal::Sealer);
         for record in record::Records::all(self.shared.engine(), names, NOTE, Dir::Up) {
             let (key, bytes) = record?;
             let note: NoteRecord = record::decode(&bytes)?;
-            let is_dead = self.shared.group(&note.group).is_err();
+            let is_dead = !groups.iter().any(|group| *group.keys.handle() == note.handle);
             if is_dead {
                 dead.push(key.clone());
             }
@@ -210,8 +227,7 @@ impl Store {
         }
         if let Some(newest) = newest {
             dead.retain(|key| *key != newest);
-            let notice = Notice::Complete(MemberId::ZERO);
-            let note = NoteRecord { group: GroupId::ZERO, at_ms: 0, notice };
+            let note = NoteRecord { handle: [0; 8], at_ms: 0, sealed: Vec::new() };
             let mut batch = Batch::default();
             record::write(&mut batch, keys, &newest, &note, None)?;
             self.shared.commit(&batch)?;
@@ -245,19 +261,11 @@ impl Store {
     }
 }
 
-/// What an [`ERASE`] row is about.
-fn slot_of(group: &GroupKeys, key: &[u8]) -> Option<Slot> {
-    let number = Table::number(key)?.checked_sub(group.keys.distance(ERASE.tag()))?;
-    match number {
-        STATE => Some(Slot::State),
-        number => Bucket::from_number(number).map(Slot::Bodies),
-    }
-}
-
 /// Where the bodies of a bucket stand.
 fn bodies_of(group: &GroupKeys, bucket: Bucket) -> (Vec<u8>, Vec<u8>) {
-    let at = |number| BODY.numbered(&group.keys, number, &[]);
-    (at(bucket.number()), at(bucket.number().saturating_add(1)))
+    let from = BODY.key(&group.keys, &group.name_in(BODY, Slot::Bodies(bucket)));
+    let to = after_all(&from);
+    (from, to)
 }
 
 /// The first key after this one.

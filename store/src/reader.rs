@@ -21,6 +21,7 @@ use crate::rows::{
     ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, LOCAL_PORT,
     MET, NOTE, NoteRecord, OPS, OUTBOX, Place, Table,
 };
+use crate::seal::Sealer as _;
 use crate::shared::Shared;
 
 /// Reads what is committed. As many as wanted, on any thread; a call waits while a commit is written.
@@ -143,15 +144,22 @@ impl Reader {
         let keys = self.shared.profile();
         let records = Records::all(self.engine(), (keys, keys), NOTE, Dir::Up)
             .from(NOTE.key(keys, &first.to_be_bytes()));
+        let groups = self.shared.groups();
         let noted = records.map(|record| {
             let (key, bytes) = record?;
             let cursor = Table::number(&key).ok_or_else(|| Error::damaged("a notice's key"))?;
-            let NoteRecord { group, at_ms, notice } = record::decode(&bytes)?;
-            Ok(Noted { cursor, group, at_ms, notice })
+            let note: NoteRecord = record::decode(&bytes)?;
+            // Of a group that was erased some may be left.
+            let Some(group) = groups.iter().find(|group| *group.keys.handle() == note.handle)
+            else {
+                return Ok(None);
+            };
+            let plain = group.keys.open(&key, &note.sealed)?;
+            let notice =
+                postcard::from_bytes(&plain).map_err(|_malformed| Error::damaged("a notice"))?;
+            Ok(Some(Noted { cursor, group: group.me.group, at_ms: note.at_ms, notice }))
         });
-        // Of a group that was erased some may be left.
-        let is_known = |noted: &Noted| self.shared.group(&noted.group).is_ok();
-        noted.filter(|noted| noted.as_ref().map_or(true, is_known)).take(limit).collect()
+        noted.filter_map(Result::transpose).take(limit).collect()
     }
 
     /// The cursor of the newest notice; 0 when there was none.
@@ -214,7 +222,7 @@ impl Reader {
         let Some(bucket) = filed.bucket.filter(|bucket| group.holds(*bucket)) else {
             return Ok(None);
         };
-        let body = self.read(group, &filed.place.body_key(&group.keys, bucket))?;
+        let body = self.read(group, &group.body_key(&filed.place, bucket))?;
         body.map(Some).ok_or_else(|| Error::damaged("a body is gone"))
     }
 

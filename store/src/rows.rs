@@ -7,7 +7,7 @@
 //! 01 EV       | lamport* (8) | name (12)        an entry without its body
 //! 02 ID       | name of the id (16)             where an entry, a written message or an op is
 //! 0c BLOB     reserved: a file, whose sealed chunks will lie in files of their own
-//! 10 ERASE    | bucket* (8)                     single bodies of this bucket are to be forgotten
+//! 10 ERASE    | name of the slot (8)            of this bucket, single bodies are to be forgotten
 //! 20 SEQ      | author (16) | seq* (8) | name (4) where the author's entry is
 //! 21 OPS      | arrival (8)                     an op
 //! 22 CHAIN    | author (16)                     what is held of a chain
@@ -22,7 +22,7 @@
 //! 2b INSTEAD  | message and author (16)         the author's newest edit of it
 //! 2c HELD     | member (16)                     up to where a member holds this device's chain
 //! 2d ARRIVAL  | member (16)                     someone who came lately
-//! 2e BODY     | bucket* (8) | lamport* (8) | name (8) what an entry says
+//! 2e BODY     | name of the bucket (8) | name (16) what an entry says
 //! ```
 //!
 //! Numbers are big-endian, ids and names are keyed hashes. A number with a star is moved by a secret
@@ -31,7 +31,7 @@
 //! bucket (`group_keys.rs`), so that what is forgotten together is found together. The other tags from 03
 //! to 1f are taken by what later versions bring.
 
-use proto::{Accepted, Entry, EntryBody, EntryId, GroupId, LocalId, MemberId, Notice};
+use proto::{Accepted, Entry, EntryBody, EntryId, LocalId, MemberId};
 use serde::{Deserialize, Serialize};
 
 use crate::group_keys::Bucket;
@@ -151,15 +151,6 @@ impl Place {
         EV.numbered(keys, self.lamport(), name.first_chunk::<12>().unwrap_or(&[0; 12]))
     }
 
-    /// The key under which the entry's body is kept in that bucket.
-    pub(crate) fn body_key(&self, keys: &SpaceKeys, bucket: Bucket) -> Vec<u8> {
-        let name = self.name(keys, BODY);
-        let name = name.first_chunk::<8>().unwrap_or(&[0; 8]);
-        // By the distance of the entry's own row: moved like the bucket, it would tell how far.
-        let rest = [EV.moved(keys, self.lamport()).as_slice(), name].concat();
-        BODY.numbered(keys, bucket.number(), &rest)
-    }
-
     /// Greater than the key of every entry with this lamport, and of none with a greater one.
     pub(crate) fn level_end(&self, keys: &SpaceKeys) -> Vec<u8> {
         EV.numbered(keys, self.lamport().saturating_add(1), &[])
@@ -170,7 +161,8 @@ impl Place {
         self.order.first_chunk().map_or(0, |lamport| u64::from_be_bytes(*lamport))
     }
 
-    fn name(&self, keys: &SpaceKeys, table: Table) -> [u8; 16] {
+    /// What stands for it in the keys of a table.
+    pub(crate) fn name(&self, keys: &SpaceKeys, table: Table) -> [u8; 16] {
         let mut place = [0; 32];
         let bytes = self.order.iter().chain(&self.tie);
         place.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
@@ -239,7 +231,9 @@ impl Filed {
 /// A notice's record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct NoteRecord {
-    pub(crate) group: GroupId,
+    /// The group, as it stands in row keys.
+    pub(crate) handle: [u8; 8],
     pub(crate) at_ms: u64,
-    pub(crate) notice: Notice,
+    /// The notice, sealed with the group's own key: it is forgotten with the group.
+    pub(crate) sealed: Vec<u8>,
 }

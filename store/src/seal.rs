@@ -140,6 +140,11 @@ impl Ring {
         }
     }
 
+    /// Whether there are keys beside the newest.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.0.len() > 1
+    }
+
     /// Wipes all keys but the newest.
     pub(crate) fn forget_old(&mut self) {
         let old = self.0.len().saturating_sub(1);

@@ -12,7 +12,7 @@ use proto::{Change, GroupId, Member};
 use crate::engine::{BATCH_MAX, Batch, Dir, Engine, SledEngine};
 use crate::error::Error;
 use crate::filing::{Counters, Filing};
-use crate::group_keys::{Bucket, GroupKeys};
+use crate::group_keys::GroupKeys;
 use crate::reader::Reader;
 use crate::record;
 use crate::rows::{LOCAL, LOCAL_ADDED, LOCAL_PORT, META, META_SCHEMA, NOTE, OPS, Table};
@@ -39,6 +39,8 @@ pub struct Store {
     pub(crate) must_forget: bool,
     /// Rows may be here that no key opens, which a crash left.
     pub(crate) must_sweep: bool,
+    /// What the vault keeps on the disk is not what it keeps in memory.
+    pub(crate) is_vault_behind: bool,
     /// Filed, and not committed yet; empty between calls.
     waiting: Batch,
 }
@@ -71,8 +73,18 @@ impl Store {
         let shared = Arc::new(Shared::new(Box::new(engine), profile, added, lock));
         let waiting = Batch::default();
         // A crash may have come before it.
-        let (must_forget, must_sweep) = (true, true);
-        Ok(Self { shared, vault, unfinished, cursor, arrivals, must_forget, must_sweep, waiting })
+        let (must_forget, must_sweep, is_vault_behind) = (true, true, false);
+        Ok(Self {
+            shared,
+            vault,
+            unfinished,
+            cursor,
+            arrivals,
+            must_forget,
+            must_sweep,
+            is_vault_behind,
+            waiting,
+        })
     }
 
     /// A reader of what is committed here.
@@ -85,7 +97,7 @@ impl Store {
     /// Durable when it returns; a crash before leaves nothing that is shown.
     ///
     /// # Errors
-    /// [`Error::GroupExists`]; [`Error::TooLarge`] at some two thousand groups; else as
+    /// [`Error::GroupExists`]; [`Error::TooLarge`] at several hundred groups; else as
     /// [`Self::commit`].
     pub fn add_group(&mut self, me: &Member, changes: &[Change]) -> Result<(), Error> {
         if self.shared.group(&me.group).is_ok() {
@@ -127,7 +139,10 @@ impl Store {
     pub(crate) fn write_vault(&mut self) -> Result<(), Error> {
         let added = self.shared.groups();
         let groups = added.iter().chain(&self.unfinished).map(AsRef::as_ref).collect();
-        self.vault.write(&TableView { profile: self.shared.profile(), groups })
+        self.is_vault_behind = true;
+        self.vault.write(&TableView { profile: self.shared.profile(), groups })?;
+        self.is_vault_behind = false;
+        Ok(())
     }
 
     fn write(
@@ -149,8 +164,8 @@ impl Store {
             if let Change::Entry(entry) = change { Some(entry) } else { None }
         });
         let bodies = entries.filter(|entry| entry.entry.body.is_some());
-        let buckets = bodies.map(|entry| Bucket::of(entry.ends_ms, entry.first_seen_ms));
-        let added = group.add(buckets);
+        let buckets = bodies.map(|entry| group.bucket(entry.ends_ms, entry.first_seen_ms));
+        let added = group.add(&buckets.collect());
         if added.is_empty() {
             return Ok(());
         }

@@ -141,6 +141,8 @@ pub struct Gone {
     pub id: EntryId,
     /// Whether it is a message of its own, or an edit of one.
     pub is_shown: bool,
+    /// Whether the engine waits for it: then it is given back when the engine begins again.
+    pub is_awaited: bool,
 }
 
 /// An edit, or one that is written and not yet signed.

@@ -248,11 +248,13 @@ impl<R: CryptoRng> Engine<R> {
     pub(crate) fn end_bodies(&mut self, author: MemberId, versions: &Versions) -> Vec<Change> {
         let mut changes = Vec::new();
         for (nth, own) in versions.all().iter().enumerate() {
-            let gone = Gone { author, seq: own.seq, id: own.id, is_shown: nth == 0 };
+            let is_shown = nth == 0;
+            let mut gone = Gone { author, seq: own.seq, id: own.id, is_shown, is_awaited: false };
             let is_held = self.log.holds(&author, own.seq) && !self.log.is_forked(&author, own.seq);
             if !is_held {
                 let waiting = self.gone.keys().filter(|(of, _)| *of == author).count();
                 if waiting < GONE_MAX {
+                    gone.is_awaited = true;
                     self.gone.insert((author, own.id), gone);
                     self.ask_again(&author, own.seq);
                 } else if !self.log.holds(&author, own.seq) {

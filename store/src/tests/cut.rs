@@ -40,7 +40,8 @@ fn a_power_cut_in_a_large_commit_parts_no_take_back_from_what_it_does() {
     let taken = |n: u32| {
         let of = &words[n as usize];
         let entry = said(&author, 200 + n, (201 + n).into(), &take_back(&[of]));
-        let gone = Gone { author: author.id, seq: of.seq, id: of.id, is_shown: true };
+        let gone =
+            Gone { author: author.id, seq: of.seq, id: of.id, is_shown: true, is_awaited: true };
         (entry, Change::Gone(gone))
     };
     // So that the cuts fall elsewhere each time.

@@ -18,7 +18,7 @@ fn replaced(of: &Accepted, author: MemberId, seq: u32, by: [u8; 32]) -> Change {
 
 fn gone(entry: &Accepted) -> Change {
     let Accepted { author, seq, id, is_shown, .. } = *entry;
-    Change::Gone(Gone { author, seq, id, is_shown })
+    Change::Gone(Gone { author, seq, id, is_shown, is_awaited: true })
 }
 
 /// What a message is shown to say: its first words, and what it was edited to.

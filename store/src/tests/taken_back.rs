@@ -13,7 +13,7 @@ use crate::Error;
 use crate::engine::{Dir, Engine as _, SledEngine};
 
 fn gone(entry: &Accepted, author: MemberId, is_shown: bool) -> Change {
-    Change::Gone(Gone { author, seq: entry.seq, id: entry.id, is_shown })
+    Change::Gone(Gone { author, seq: entry.seq, id: entry.id, is_shown, is_awaited: true })
 }
 
 fn loaded(bench: &Bench, group: &GroupId, id: EntryId) -> Vec<Entry> {

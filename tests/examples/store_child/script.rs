@@ -366,7 +366,13 @@ impl<'a> Batch<'a> {
     fn gone(&mut self, who: usize, own: &Own, is_shown: bool) {
         let author = self.group.people[who].id;
         self.cost += 3_500;
-        self.changes.push(Change::Gone(Gone { author, seq: own.seq, id: own.id, is_shown }));
+        self.changes.push(Change::Gone(Gone {
+            author,
+            seq: own.seq,
+            id: own.id,
+            is_shown,
+            is_awaited: true,
+        }));
     }
 
     /// The next entry of someone's chain. It may be older than what is here already.
