@@ -58,7 +58,7 @@ impl World {
         let mut world = Self::strangers(people, seed);
         let name = |who: usize, id: MemberId| forge.member(id, &format!("person {who}"));
         for (who, id) in members.into_iter().enumerate() {
-            world.people[who].memory.begin(name(who, id), forge.ops.clone());
+            world.people[who].begin(name(who, id), forge.ops.clone());
             world.wake(who);
         }
         world.wait(60_000);

@@ -21,75 +21,34 @@
 )]
 
 mod crowd;
+mod disk;
 pub mod forge;
 pub mod lies;
 mod looking;
 pub mod memory;
 mod network;
 mod newcomers;
+mod person;
 pub mod reference;
 pub mod scenario;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proto::{
-    Candidate, Change, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, JoinError,
-    LinkId, Newcomer, Now, OpId, Output, Purpose, RequestId, Which,
+    Change, Command, Done, Engine, EntryId, Event, Founding, GroupId, Input, LinkId, Now, OpId,
+    Output, Purpose, RequestId, Which,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 pub use crowd::Travel;
-use memory::Memory;
 use network::{Arrival, Network};
+use person::Person;
 
 /// 2026-11-20, noon, UTC.
 pub(crate) const BEGIN_UNIX_MS: u64 = 1_795_176_000_000;
 /// A settled group is quiet: whatever is still going on after so long never ends.
 const SETTLE_MS: u64 = 30 * 60 * 1000;
-
-/// Someone with a device.
-struct Person {
-    /// Runs while the device is awake and its member has a group.
-    engine: Option<Engine<ChaCha12Rng>>,
-    memory: Memory,
-    /// Counts the runs: every run has a new PeerId, as in `net`.
-    run: u64,
-    done: BTreeMap<RequestId, Result<Done, proto::Refusal>>,
-    /// A join under way: on which stream, and under what name.
-    joining: Option<(LinkId, Newcomer)>,
-    /// Comes back when an attempt to join ends.
-    candidate: Option<Candidate>,
-    outcome: Option<Result<GroupId, JoinError>>,
-    name: String,
-    /// When their engine wants to be told that time has passed.
-    due: Option<u64>,
-    /// It is another's device once more: it admits nobody, for two of one kind would fork their ops.
-    is_copy: bool,
-    /// How far their clock is ahead of everyone else's.
-    ahead_ms: u64,
-    /// The power fails at the write after so many, before or after it is durable.
-    crash: Option<(u64, bool)>,
-}
-
-impl Person {
-    fn new(at: usize) -> Self {
-        Self {
-            engine: None,
-            memory: Memory::default(),
-            run: 0,
-            done: BTreeMap::new(),
-            joining: None,
-            candidate: None,
-            outcome: None,
-            name: format!("person {at}"),
-            due: None,
-            is_copy: false,
-            ahead_ms: 0,
-            crash: None,
-        }
-    }
-}
 
 /// People, what lies between them, and what time it is.
 pub struct World {
@@ -119,13 +78,35 @@ impl World {
     #[must_use]
     pub fn new(people: usize, seed: u64) -> Self {
         let mut world = Self::strangers(people, seed);
-        world.found(0);
-        for newcomer in 1..people {
-            let link = world.invite(0);
-            assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}: joining");
-            world.settle();
-        }
+        world.gather(seed);
         world
+    }
+
+    /// [`World::new`], with a real store in each device.
+    #[must_use]
+    pub fn on_disk(people: usize, seed: u64) -> Self {
+        let mut world = Self::strangers_on_disk(people, seed);
+        world.gather(seed);
+        world
+    }
+
+    /// [`World::strangers`], with a real store in each device. What it gives is held against the model
+    /// of it at every read, when a device wakes and in [`World::check_disks`]; the run is the same as
+    /// without.
+    #[must_use]
+    pub fn strangers_on_disk(people: usize, seed: u64) -> Self {
+        let mut world = Self::strangers(people, seed);
+        world.people.iter_mut().for_each(Person::put_on_disk);
+        world
+    }
+
+    fn gather(&mut self, seed: u64) {
+        self.found(0);
+        for newcomer in 1..self.people.len() {
+            let link = self.invite(0);
+            assert_eq!(self.join(newcomer, &link), Ok(()), "seed {seed}: joining");
+            self.settle();
+        }
     }
 
     /// So many people who have nothing to do with each other yet.
@@ -159,7 +140,7 @@ impl World {
         };
         let (me, genesis) = founding.begin(self.now(), &mut self.rng).unwrap();
         let group = me.group;
-        self.people[who].memory.begin(me, vec![genesis]);
+        self.people[who].begin(me, vec![genesis]);
         self.wake(who);
         group
     }
@@ -201,14 +182,7 @@ impl World {
 
     /// A copy of someone's device, as it is now: a restored backup, or a virtual machine run twice.
     pub fn copy_of(&mut self, who: usize) -> usize {
-        let original = &self.people[who];
-        let copy = Person {
-            memory: original.memory.clone(),
-            name: format!("{} again", original.name),
-            ahead_ms: original.ahead_ms,
-            is_copy: true,
-            ..Person::new(0)
-        };
+        let copy = self.people[who].copy();
         self.people.push(copy);
         let copy = self.people.len() - 1;
         self.wake(copy);
@@ -235,7 +209,8 @@ impl World {
         self.try_command(who, command).expect("every command is answered at once")
     }
 
-    pub(crate) fn try_command(
+    /// Hands a command to someone's engine; no answer when the power fails before.
+    pub fn try_command(
         &mut self,
         who: usize,
         command: Command,
@@ -260,11 +235,7 @@ impl World {
     /// still arrives, and then the end of every stream.
     pub fn sleep(&mut self, who: usize) {
         self.rejects_before += self.tally(who).map_or(0, |tally| tally.rejects);
-        self.people[who].engine = None;
-        self.people[who].due = None;
-        if let Some((_, newcomer)) = self.people[who].joining.take() {
-            self.people[who].candidate = Some(newcomer.into_candidate());
-        }
+        self.people[who].sleep();
         for link in self.network.links_of(who) {
             let delay = self.delay();
             self.network.close_at(self.now_ms + delay, link);
@@ -274,13 +245,8 @@ impl World {
     /// The lid is opened: the engine starts from what was remembered.
     pub fn wake(&mut self, who: usize) {
         let seed = self.rng.next_u64();
-        let person = &mut self.people[who];
-        person.run += 1;
-        person.memory.fade(BEGIN_UNIX_MS + self.now_ms + person.ahead_ms);
-        let me = person.memory.me.clone().expect("only members wake");
-        let remembered = person.memory.remembered();
-        let engine = Engine::new(me, ChaCha12Rng::seed_from_u64(seed), remembered);
-        person.engine = Some(engine.expect("what was remembered makes a group"));
+        let now = self.time_of(who);
+        self.people[who].wake(seed, now.unix_ms);
         let delay = self.rng.next_u64() % 1000;
         self.network.dial_at(self.now_ms + delay, who);
         self.input(who, Input::Tick);
@@ -343,7 +309,12 @@ impl World {
         }
     }
 
-    /// Everything that happened, in one number: equal for equal seeds.
+    /// Holds every disk against the model of it; panics with what differs. Nothing without disks.
+    pub fn check_disks(&mut self) {
+        self.people.iter_mut().for_each(Person::check_disk);
+    }
+
+    /// Everything that happened, in one number: equal for equal seeds, with disks and without.
     #[must_use]
     pub const fn trace(&self) -> u64 {
         self.trace
@@ -497,14 +468,14 @@ impl World {
                     self.note_travels(who, &changes);
                     if self.is_last_write(who) {
                         if self.people[who].crash.take().is_some_and(|(_, after)| after) {
-                            self.people[who].memory.commit(changes);
+                            self.people[who].commit(changes);
                         }
                         return self.sleep(who);
                     }
-                    self.people[who].memory.commit(changes);
+                    self.people[who].commit(changes);
                 }
                 Output::Load { ticket, what } => {
-                    let loaded = self.people[who].memory.load(&what);
+                    let loaded = self.people[who].load(&what);
                     let engine = self.people[who].engine.as_mut().expect("it asked");
                     engine.handle(now, Input::Loaded { ticket, loaded });
                 }

@@ -93,7 +93,7 @@ impl World {
         if was_awake {
             self.sleep(who);
         }
-        let memory = &mut self.people[who].memory;
+        let person = &mut self.people[who];
         let id = entry.id();
         let accepted = Accepted {
             id,
@@ -106,7 +106,7 @@ impl World {
             is_shown: false,
             entry: entry.clone(),
         };
-        let mut held = memory.held_of(&header.author);
+        let mut held = person.memory.held_of(&header.author);
         match held.last_mut() {
             Some((_, to)) if *to + 1 == header.seq => *to = header.seq,
             Some(_) | None => held.push((header.seq, header.seq)),
@@ -120,7 +120,7 @@ impl World {
             ops: header.ops.to_vec(),
             held,
         };
-        memory.commit(vec![Change::Entry(Box::new(accepted)), Change::Chain(chain)]);
+        person.commit(vec![Change::Entry(Box::new(accepted)), Change::Chain(chain)]);
         if was_awake {
             self.wake(who);
         }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use proto::message::Body;
 use proto::{
-    Accepted, Change, EntryId, Fork, Gone, Instead, Loaded, LocalId, Member, MemberId, Notice, Op,
-    Order, Wanted, Written,
+    Accepted, Change, EntryId, Fork, Gone, GroupId, Instead, Loaded, LocalId, Member, MemberId,
+    Notice, Op, Order, Wanted, Written,
 };
+use store::Row;
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// An entry's place in what is shown; its id tells two under one number apart.
 pub type Place = (Order, EntryId);
@@ -20,6 +23,8 @@ pub struct Memory {
     /// By place in the outbox.
     pub written: BTreeMap<u64, Written>,
     pub(crate) notified: Vec<EntryId>,
+    /// All of them, as they came.
+    pub(crate) notices: Vec<Notice>,
     pub(crate) ops: Vec<Op>,
     pub(crate) forks: BTreeMap<(MemberId, u32), Fork>,
     by_chain: BTreeMap<(MemberId, u32, EntryId), Place>,
@@ -29,6 +34,8 @@ pub struct Memory {
     gone: BTreeMap<(EntryId, MemberId), Gone>,
     instead: BTreeMap<(EntryId, MemberId), Instead>,
     rest: BTreeMap<(u8, [u8; 32]), Change>,
+    /// What ended before this day is no more; in days since 1970.
+    today: u64,
 }
 
 impl Memory {
@@ -52,9 +59,7 @@ impl Memory {
                 Change::Unwritten(local) => {
                     self.written.retain(|_, written| written.local != local);
                 }
-                Change::Notice(Notice::Entry(id)) => self.notified.push(id),
-                Change::Notice(Notice::Written(LocalId(id))) => self.notified.push(EntryId(id)),
-                Change::Notice(_) => {}
+                Change::Notice(notice) => self.note(notice),
                 Change::Fork(fork) => {
                     self.forks.insert((fork.author, fork.seq), fork);
                 }
@@ -81,6 +86,13 @@ impl Memory {
         }
     }
 
+    fn note(&mut self, notice: Notice) {
+        if let Notice::Entry(EntryId(id)) | Notice::Written(LocalId(id)) = notice {
+            self.notified.push(EntryId(id));
+        }
+        self.notices.push(notice);
+    }
+
     fn keep(&mut self, table: u8, key: [u8; 32], change: Change) {
         self.rest.insert((table, key), change);
     }
@@ -91,7 +103,8 @@ impl Memory {
             self.signed.insert(local, accepted.id);
         }
         let (id, place) = (accepted.id, (accepted.order, accepted.id));
-        if self.gone.remove(&(id, accepted.author)).is_some() {
+        let is_gone = self.gone.remove(&(id, accepted.author)).is_some();
+        if is_gone || has_ended(&accepted, self.today) {
             accepted.entry.body = None;
         }
         let twice = self.by_chain.insert((accepted.author, accepted.seq, id), place);
@@ -111,9 +124,11 @@ impl Memory {
         }
     }
 
-    /// What has ended by now is no more.
+    /// What ended on a day before this is no more, and stays so whatever the clock says later.
     pub fn fade(&mut self, unix_ms: u64) {
-        let ended = |accepted: &&mut Accepted| accepted.ends_ms.is_some_and(|ends| ends <= unix_ms);
+        self.today = self.today.max(unix_ms / DAY_MS);
+        let today = self.today;
+        let ended = |accepted: &&mut Accepted| has_ended(accepted, today);
         self.entries.values_mut().filter(ended).for_each(|accepted| accepted.entry.body = None);
     }
 
@@ -127,22 +142,64 @@ impl Memory {
     /// At an edit whose payload is none.
     #[must_use]
     pub fn words(&self, accepted: &Accepted) -> Option<String> {
-        let edit = self.instead.get(&(accepted.id, accepted.author));
-        let edited = edit.and_then(|edit| {
-            let (by, local) = (EntryId(edit.by), LocalId(edit.by));
-            let signed = self.by_id.get(self.signed.get(&local).unwrap_or(&by));
-            let written = self.written.values().find(|written| written.local == local);
-            let payload = match signed.and_then(|place| self.entries.get(place)) {
-                Some(entry) => entry.entry.body.as_ref().map(|body| &body.payload),
-                None => written.map(|written| &written.payload),
-            };
-            match Body::decode(payload?) {
-                Ok(Body::Edit(edit)) => Some(edit.words.text.to_string()),
-                other => panic!("an edit: {other:?}"),
-            }
+        let edited = self.edit_of(accepted).map(|payload| match Body::decode(payload) {
+            Ok(Body::Edit(edit)) => edit.words.text.to_string(),
+            other => panic!("an edit: {other:?}"),
         });
         let first = accepted.entry.body.as_ref().map(|body| shown(&body.payload));
         edited.or(first)
+    }
+
+    /// The payload of a message's newest edit, signed or not.
+    fn edit_of(&self, accepted: &Accepted) -> Option<&[u8]> {
+        let edit = self.instead.get(&(accepted.id, accepted.author))?;
+        let (by, local) = (EntryId(edit.by), LocalId(edit.by));
+        let signed = self.by_id.get(self.signed.get(&local).unwrap_or(&by));
+        match signed.and_then(|place| self.entries.get(place)) {
+            Some(entry) => entry.entry.body.as_ref().map(|body| &*body.payload),
+            None => {
+                let mut written = self.written.values();
+                written.find(|written| written.local == local).map(|written| &*written.payload)
+            }
+        }
+    }
+
+    pub(crate) fn group(&self) -> GroupId {
+        self.me.as_ref().expect("a member").group
+    }
+
+    /// The timeline as a store is to give it.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let group = self.group();
+        let of_entry = |accepted: &Accepted| {
+            let header = accepted.entry.parse(&group).expect("it was accepted");
+            Row {
+                id: accepted.id.0,
+                local: accepted.local,
+                author: accepted.author,
+                wall: header.wall,
+                payload: accepted.entry.body.as_ref().map(|body| body.payload.to_vec()),
+                edit: self.edit_of(accepted).map(<[u8]>::to_vec),
+                ends_ms: accepted.ends_ms,
+                signed: true,
+                view: header.ops.to_vec(),
+            }
+        };
+        let of_written = |written: &Written| Row {
+            id: written.local.0,
+            local: Some(written.local),
+            author: self.me.as_ref().expect("a member").id,
+            wall: written.wall,
+            payload: Some(written.payload.to_vec()),
+            edit: None,
+            ends_ms: None,
+            signed: false,
+            view: Vec::new(),
+        };
+        let signed = self.entries.values().filter(|accepted| accepted.is_shown).map(of_entry);
+        let is_shown =
+            |written: &&Written| Body::decode(&written.payload).is_ok_and(|body| body.is_shown());
+        signed.chain(self.written.values().filter(is_shown).map(of_written)).collect()
     }
 
     /// What is held of an author's chain.
@@ -213,6 +270,11 @@ impl Memory {
         let entries = places.filter_map(|id| self.entries.get(self.by_id.get(&id)?));
         entries.map(|accepted| accepted.entry.clone()).collect()
     }
+}
+
+/// Whether a body ended before a day since 1970.
+fn has_ended(accepted: &Accepted, today: u64) -> bool {
+    accepted.ends_ms.is_some_and(|ends| ends / DAY_MS < today)
 }
 
 /// The words of a payload.

@@ -70,7 +70,7 @@ impl World {
                 }
                 JoinStep::Joined(joined) => {
                     let group = joined.member.group;
-                    self.people[who].memory.begin(joined.member, joined.ops);
+                    self.people[who].begin(joined.member, joined.ops);
                     self.people[who].candidate = Some(newcomer.into_candidate());
                     self.people[who].outcome = Some(Ok(group));
                     self.break_stream(link);

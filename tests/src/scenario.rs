@@ -143,7 +143,20 @@ impl Scenario {
     /// # Errors
     /// What does not hold at the end.
     pub fn run(&self) -> Result<(), String> {
-        let mut world = World::strangers(self.people, self.seed);
+        self.run_in(World::strangers(self.people, self.seed)).map(drop)
+    }
+
+    /// [`Self::run`], with a real store in each device, which must keep what the model keeps.
+    ///
+    /// # Errors
+    /// What does not hold at the end, or that the run differs from the one without.
+    pub fn run_on_disk(&self) -> Result<(), String> {
+        let without = self.run_in(World::strangers(self.people, self.seed))?;
+        let with = self.run_in(World::strangers_on_disk(self.people, self.seed))?;
+        if with == without { Ok(()) } else { Err("a disk changed what happened".to_owned()) }
+    }
+
+    fn run_in(&self, mut world: World) -> Result<u64, String> {
         world.found(0);
         let mut promised = Promised::default();
         for step in &self.steps {
@@ -170,7 +183,9 @@ impl Scenario {
         }
         (0..self.people).for_each(|who| wake(&mut world, who));
         world.settle();
-        holds::check(&world, self.people, &promised)
+        world.check_disks();
+        holds::check(&world, self.people, &promised)?;
+        Ok(world.trace())
     }
 
     fn step(&self, world: &mut World, step: Step, promised: &mut Promised) {
@@ -250,13 +265,25 @@ impl Scenario {
     /// # Errors
     /// The shortest failing scenario found, as Rust, and what it breaks.
     pub fn check(&self) -> Result<(), String> {
-        let Err(mut why) = self.outcome() else { return Ok(()) };
+        self.check_by(Self::run)
+    }
+
+    /// [`Self::check`], on disks.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_on_disk(&self) -> Result<(), String> {
+        self.check_by(Self::run_on_disk)
+    }
+
+    fn check_by(&self, run: fn(&Self) -> Result<(), String>) -> Result<(), String> {
+        let Err(mut why) = self.outcome(run) else { return Ok(()) };
         let mut shortest = self.clone();
         let mut at = 0;
         while at < shortest.steps.len() {
             let mut shorter = shortest.clone();
             shorter.steps.remove(at);
-            match shorter.outcome() {
+            match shorter.outcome(run) {
                 Err(still) => (shortest, why) = (shorter, still),
                 Ok(()) => at += 1,
             }
@@ -264,8 +291,8 @@ impl Scenario {
         Err(format!("{why}\n\n{shortest}"))
     }
 
-    fn outcome(&self) -> Result<(), String> {
-        let run = catch_unwind(AssertUnwindSafe(|| self.run()));
+    fn outcome(&self, run: fn(&Self) -> Result<(), String>) -> Result<(), String> {
+        let run = catch_unwind(AssertUnwindSafe(|| run(self)));
         run.unwrap_or_else(|panic| {
             let says = panic.downcast_ref::<String>().cloned();
             Err(says
