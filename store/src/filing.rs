@@ -97,8 +97,8 @@ impl Filing<'_> {
             return Ok(());
         }
         *arrival = next(*arrival)?;
-        self.write(&id, &Known::Op)?;
-        self.write(&OPS.key(&self.group.keys, &arrival.to_be_bytes()), op)
+        self.write_new(&id, &Known::Op)?;
+        self.write_new(&OPS.key(&self.group.keys, &arrival.to_be_bytes()), op)
     }
 
     fn on_entry(&mut self, accepted: &Accepted) -> Result<(), Error> {
@@ -128,11 +128,11 @@ impl Filing<'_> {
             stub: stub_of(&accepted.entry),
         };
         if let Some(body) = kept {
-            self.write(&self.group.body_key(&place, bucket), body)?;
+            self.write_new(&self.group.body_key(&place, bucket), body)?;
         }
-        self.write(&place.key(keys), &filed)?;
-        self.write(&place.seq_key(keys, &accepted.author, accepted.seq), &place)?;
-        self.write(&id, &Known::Signed(place))?;
+        self.write_new(&place.key(keys), &filed)?;
+        self.write_new(&place.seq_key(keys, &accepted.author, accepted.seq), &place)?;
+        self.write_new(&id, &Known::Signed(place))?;
         accepted.local.map_or(Ok(()), |local| self.sign_off(local, place))
     }
 
@@ -313,6 +313,11 @@ impl Filing<'_> {
     fn write<T: Serialize>(&mut self, key: &[u8], value: &T) -> Result<(), Error> {
         let old = self.look(key)?;
         record::write(&mut self.rows, self.group, key, value, old.as_deref())
+    }
+
+    /// Writes a record where there is none.
+    fn write_new<T: Serialize>(&mut self, key: &[u8], value: &T) -> Result<(), Error> {
+        record::write(&mut self.rows, self.group, key, value, None)
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), Error> {
