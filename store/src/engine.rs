@@ -1,21 +1,39 @@
-//! The engine: ordered rows, atomic batches, real fsync. The only file that names sled.
+//! The engine: ordered rows, atomic batches, real fsync.
 //!
 //! sled 0.34.7 does not keep its promises unless it is held to nine rules (docs/architecture.md,
-//! "Choices"): the profile's own lock comes first (`home.rs`), half-written snapshots go, open is
-//! guarded and retried without snapshots, every file is synced after open, a commit is a batch, a
-//! flush and an fdatasync, sizes are bounded, there is one writer, and whatever fails while writing
-//! ends the engine's life.
+//! "Choices"):
+//!
+//! 1. the profile's own lock comes first (`home.rs`), and stays until sled is closed;
+//! 2. half-written snapshots go before every open;
+//! 3. open is guarded, retried without snapshots and `conf`, and a store that met damage is salvaged;
+//! 4. every file and the folder are synced after open;
+//! 5. a commit is a batch, a flush and an fdatasync, which is never asked twice;
+//! 6. keys, values and batches are bounded;
+//! 7. there is one writer;
+//! 8. a panic inside ends the engine's life;
+//! 9. a ballast keeps room for opening: on a full disk nothing is written, and all is read.
+//!
+//! Read next: `engine/raw.rs`, the only file that names sled.
+
+mod acked;
+mod ballast;
+mod raw;
+mod salvage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use acked::Acked;
+use ballast::{BALLAST, Ballast};
+use raw::Raw;
+use salvage::Folders;
 
 /// Longest key, in bytes.
 pub(crate) const KEY_MAX: usize = 128;
@@ -26,13 +44,10 @@ pub(crate) const VALUE_MAX: usize = 4096;
 /// must not be further apart than one segment.
 pub(crate) const BATCH_MAX: usize = 256 * 1024;
 
-/// sled's segments, in bytes. Goes with [`BATCH_MAX`].
-const SEGMENT: usize = 2 << 20;
 /// sled's page cache, in bytes; it holds sealed rows only.
 const CACHE: u64 = 64 << 20;
-/// How often a lock that an engine just dropped is asked for again, and how long after each.
-const LOCK_TRIES: u32 = 40;
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// A commit that takes longer is worth a warning.
+const SLOW: Duration = Duration::from_secs(30);
 /// What a row costs in a batch beside its own bytes.
 const ROW_COST: usize = 32;
 
@@ -61,7 +76,7 @@ pub(crate) trait Engine: Send + Sync {
 }
 
 /// Rows to be written and removed together. The last word on a key counts.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Batch {
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
@@ -112,84 +127,226 @@ impl Batch {
     }
 }
 
+/// What an open found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// sled's index was damaged and was made again.
+    pub(crate) reindexed: bool,
+    /// The rows were copied into a new file, those that could be read.
+    pub(crate) salvaged: bool,
+    /// Rows are lost, now or earlier: those left may contradict each other until
+    /// [`SledEngine::mended`].
+    pub(crate) is_to_mend: bool,
+}
+
+/// How an engine is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    /// sled's page cache, in bytes; it holds sealed rows only.
+    pub(crate) cache: u64,
+    /// In bytes.
+    pub(crate) ballast: u64,
+    /// Kept open for as long as sled is.
+    pub(crate) lock: Option<Arc<File>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { cache: CACHE, ballast: BALLAST, lock: None }
+    }
+}
+
 /// sled, held to the rules.
 pub(crate) struct SledEngine {
-    tree: sled::Tree,
-    db: sled::Db,
-    /// Our own handle on sled's log: its flush is no fsync on Linux.
-    log: File,
-    poisoned: AtomicBool,
+    folders: Folders,
+    setup: Setup,
+    state: RwLock<State>,
+    /// A row could not be read, and that is noted.
+    is_damaged: AtomicBool,
+    report: Report,
+}
+
+struct State {
+    life: Life,
+    ballast: Ballast,
+    acked: Acked,
+    /// Batches that are durable.
+    batches: u64,
+}
+
+enum Life {
+    Open(Raw),
+    /// The disk is full, and not even what is there could be opened.
+    Shut,
+    /// What is on the disk is unknown until it is opened anew.
+    Poisoned,
 }
 
 impl SledEngine {
-    /// Opens or makes the rows in `dir`, an existing folder of a home whose lock is held.
+    /// Opens or makes the rows in `dir`, of a home whose lock is held.
+    #[cfg(test)]
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        remove_half_snapshots(dir)?;
-        let fresh = !dir.join("db").exists();
-        let (db, tree) = match open_patiently(dir) {
-            Err(Error::Damaged(_)) if !fresh => {
-                // A snapshot is only an index: without it sled replays its whole log.
-                quarantine_snapshots(dir)?;
-                tracing::warn!("the row file's index was damaged and is made again");
-                open_patiently(dir)?
-            }
-            other => other?,
-        };
-        sync_all_files(dir)?;
-        let log = OpenOptions::new().read(true).write(true).open(dir.join("db"))?;
-        Ok(Self { tree, db, log, poisoned: AtomicBool::new(false) })
+        Self::open_as(dir, Setup::default())
     }
 
-    /// Runs `call`; a panic inside it ends the engine's life.
-    fn guard<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
-        if self.poisoned.load(Ordering::Acquire) {
+    /// Opens or makes the rows in `dir`, of a home whose lock is held. A store that met damage is
+    /// salvaged first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when nothing helps; [`Error::Full`], [`Error::InUse`], [`Error::Io`].
+    pub(crate) fn open_as(dir: &Path, setup: Setup) -> Result<Self, Error> {
+        let folders = Folders::around(dir);
+        folders.prepare()?;
+        let mut ballast = Ballast::at(dir.with_file_name("ballast"), setup.ballast);
+        let mut report = Report::default();
+        let opening = Opening { folders: &folders, setup: &setup };
+        let mut raw = opening.open(&mut ballast, &mut report)?;
+        if folders.is_damaged() {
+            raw = opening.salvage(raw, &mut ballast, &mut report)?;
+        }
+        let (mut acked, known) = Acked::open(dir)?;
+        let batches = acked::number(raw.value(&acked::KEY).unwrap_or_default().as_deref());
+        if batches < known {
+            tracing::error!("the newest rows are lost: {} of {known} batches", known - batches);
+            folders.mark_to_mend();
+            acked.note(batches);
+        }
+        report.is_to_mend = folders.is_to_mend();
+        // A disk that is full now may have room when something is to be written.
+        if let Err(error) = ballast.restore() {
+            tracing::warn!(%error, "there is no room to write");
+        }
+        let state = RwLock::new(State { life: Life::Open(raw), ballast, acked, batches });
+        Ok(Self { folders, setup, state, is_damaged: AtomicBool::new(false), report })
+    }
+
+    /// What the open found.
+    pub(crate) const fn report(&self) -> Report {
+        self.report
+    }
+
+    /// Whether a row could not be read since the open. The next one salvages what can.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Acquire)
+    }
+
+    /// The rows agree with each other again.
+    pub(crate) fn mended(&self) -> Result<(), Error> {
+        self.folders.mended()
+    }
+
+    /// Reads. A panic inside ends the engine's life, as does a failed write.
+    fn read<T>(&self, call: impl Fn(&Raw) -> Result<T, Error>) -> Result<T, Error> {
+        let done = {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            state.raw().and_then(&call)
+        };
+        match done {
+            // Reading may split a leaf, for which there may be no room.
+            Err(Error::Full) => {
+                let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+                self.reopen(&mut state)?;
+                state.raw().and_then(call).inspect_err(|error| self.on_unread(error, &mut state))
+            }
+            Err(error @ (Error::Damaged(_) | Error::Poisoned)) => {
+                let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+                self.on_unread(&error, &mut state);
+                Err(error)
+            }
+            done => done,
+        }
+    }
+
+    fn on_unread(&self, error: &Error, state: &mut State) {
+        let panicked = matches!((error, &state.life), (Error::Poisoned, Life::Open(_)));
+        if panicked {
+            state.life = Life::Poisoned;
+        }
+        let is_damage = panicked || matches!(error, Error::Damaged(_));
+        if is_damage && !self.is_damaged.swap(true, Ordering::AcqRel) {
+            tracing::error!(
+                "a row cannot be read; what can is saved when the store is opened next"
+            );
+            self.folders.mark_damaged();
+        }
+    }
+
+    /// Forgets what did not reach the disk: sled would go on to show it.
+    fn reopen(&self, state: &mut State) -> Result<(), Error> {
+        if matches!(state.life, Life::Poisoned) {
             return Err(Error::Poisoned);
         }
-        match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(done) => done.map_err(meaning),
-            Err(_panic) => {
-                self.poison();
-                Err(Error::Poisoned)
+        state.ballast.give_up();
+        // Closes it, before it is opened again.
+        state.life = Life::Shut;
+        let opening = Opening { folders: &self.folders, setup: &self.setup };
+        match opening.patiently(&mut state.ballast) {
+            Ok(raw) => {
+                state.life = Life::Open(raw);
+                Ok(())
+            }
+            Err(Error::Full) => Err(Error::Full),
+            Err(error) => {
+                state.life = Life::Poisoned;
+                Err(error)
             }
         }
     }
 
-    fn poison(&self) {
-        self.poisoned.store(true, Ordering::Release);
-    }
-
-    fn write(&self, batch: &Batch) -> Result<(), Error> {
-        let mut rows = sled::Batch::default();
-        for (key, value) in &batch.rows {
-            match value {
-                Some(value) => rows.insert(key.as_slice(), value.as_slice()),
-                None => rows.remove(key.as_slice()),
+    fn write(&self, state: &mut State, batch: &Batch) -> Result<(), Error> {
+        if matches!(state.life, Life::Shut) {
+            self.reopen(state)?;
+        }
+        state.ballast.restore()?;
+        // A batch that meets a leaf which cannot be read would be left half done.
+        let known = state.raw()?.knows(batch);
+        known.inspect_err(|error| self.on_unread(error, state))?;
+        match state.raw()?.apply(batch) {
+            Ok(()) => {}
+            Err(Error::Full) => {
+                self.reopen(state)?;
+                // All of it may have come to the disk all the same; never a part.
+                if !state.raw()?.holds(batch)? {
+                    return Err(Error::Full);
+                }
+            }
+            Err(error) => {
+                state.life = Life::Poisoned;
+                return Err(error);
             }
         }
-        self.guard(|| self.tree.apply_batch(rows))?;
-        self.guard(|| self.db.flush())?;
-        self.log.sync_data().map_err(Error::from_io)
+        if let Err(error) = state.raw()?.sync() {
+            // Whether it is on disk is unknown, and a second fsync would not tell.
+            state.life = Life::Poisoned;
+            return Err(Error::from_io(error));
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    const fn raw(&self) -> Result<&Raw, Error> {
+        match &self.life {
+            Life::Open(raw) => Ok(raw),
+            Life::Shut => Err(Error::Full),
+            Life::Poisoned => Err(Error::Poisoned),
+        }
     }
 }
 
 impl Engine for SledEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.guard(|| Ok(self.tree.get(key)?.map(|value| value.to_vec())))
+        self.read(|raw| raw.value(key))
     }
 
     fn scan(&self, from: &[u8], to: &[u8], dir: Dir, limit: usize) -> Result<Vec<Pair>, Error> {
+        let to = to.min(&acked::KEY);
         if from >= to {
             return Ok(Vec::new());
         }
-        let pair = |row: sled::Result<(sled::IVec, sled::IVec)>| {
-            row.map(|(key, value)| (key.to_vec(), value.to_vec()))
-        };
-        self.guard(|| {
-            let rows = self.tree.range(from..to);
-            match dir {
-                Dir::Up => rows.take(limit).map(pair).collect(),
-                Dir::Down => rows.rev().take(limit).map(pair).collect(),
-            }
+        self.read(|raw| {
+            let (pairs, done) = raw.rows((from, to), dir, limit);
+            done.map(|()| pairs)
         })
     }
 
@@ -197,170 +354,70 @@ impl Engine for SledEngine {
         if !batch.fits() {
             return Err(Error::TooLarge);
         }
-        let done = self.write(batch);
-        if done.is_err() {
-            // Whether it is on disk is unknown, and a second fsync would not tell.
-            self.poison();
+        let begun = Instant::now();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let number = state.batches.saturating_add(1);
+        let mut numbered = batch.clone();
+        numbered.put(acked::KEY.to_vec(), number.to_be_bytes().to_vec());
+        let mut done = self.write(&mut state, &numbered);
+        if matches!(done, Err(Error::Full)) && state.ballast.restore().is_ok() {
+            // It was full only for a moment.
+            done = self.write(&mut state, &numbered);
         }
-        done
-    }
-}
-
-fn meaning(error: sled::Error) -> Error {
-    match error {
-        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
-            Error::InUse
+        if begun.elapsed() > SLOW {
+            tracing::warn!(secs = begun.elapsed().as_secs(), "the disk was slow to write");
         }
-        sled::Error::Io(error) => Error::from_io(error),
-        sled::Error::Corruption { .. } => Error::damaged("the row file"),
-        sled::Error::CollectionNotFound(_)
-        | sled::Error::Unsupported(_)
-        | sled::Error::ReportableBug(_) => Error::damaged("the row file, in a way unheard of"),
+        done?;
+        state.batches = number;
+        state.acked.note(number);
+        Ok(())
     }
 }
 
-fn open_patiently(dir: &Path) -> Result<(sled::Db, sled::Tree), Error> {
-    let mut tries = 0;
-    loop {
-        match open_once(dir) {
-            // A dropped engine may let go of its lock late.
-            Err(Error::InUse) if tries < LOCK_TRIES => tries += 1,
-            done => return done,
-        }
-        thread::sleep(LOCK_PAUSE);
-    }
+/// An open under way.
+struct Opening<'a> {
+    folders: &'a Folders,
+    setup: &'a Setup,
 }
 
-fn open_once(dir: &Path) -> Result<(sled::Db, sled::Tree), Error> {
-    let config = sled::Config::new()
-        .path(dir)
-        .segment_size(SEGMENT)
-        .cache_capacity(CACHE)
-        .flush_every_ms(Some(250));
-    let open = || {
-        let db = config.open()?;
-        let tree = db.open_tree(b"r")?;
-        db.flush()?;
-        Ok((db, tree))
-    };
-    match catch_unwind(AssertUnwindSafe(open)) {
-        Ok(opened) => opened.map_err(meaning),
-        Err(_panic) => Err(Error::damaged("the row file could not be read")),
+impl Opening<'_> {
+    fn once(&self) -> Result<Raw, Error> {
+        Raw::open(&self.folders.store, self.setup.cache, self.setup.lock.clone())
     }
-}
 
-/// A crash while sled writes a snapshot leaves a file that its next open takes for the newest one.
-fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        if file.file_name().to_string_lossy().ends_with(".generating") {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn quarantine_snapshots(dir: &Path) -> io::Result<()> {
-    let aside = dir.join("quarantine");
-    fs::create_dir_all(&aside)?;
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        if file.file_name().to_string_lossy().starts_with("snap.") {
-            fs::rename(file.path(), aside.join(file.file_name()))?;
-        }
-    }
-    Ok(())
-}
-
-fn sync_all_files(dir: &Path) -> io::Result<()> {
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        if file.file_type()?.is_file() {
-            OpenOptions::new().read(true).write(true).open(file.path())?.sync_all()?;
-        }
-    }
-    crate::vault::sync_dir(dir)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(pairs: &[(&str, Option<&str>)]) -> Batch {
-        let mut batch = Batch::default();
-        for (key, value) in pairs {
-            match value {
-                Some(value) => batch.put((*key).into(), (*value).into()),
-                None => batch.remove((*key).into()),
+    /// Opening writes: on a full disk the ballast makes room.
+    fn patiently(&self, ballast: &mut Ballast) -> Result<Raw, Error> {
+        loop {
+            match self.once() {
+                Err(Error::Full) if ballast.give_up() => {}
+                done => return done,
             }
         }
-        batch
     }
 
-    fn keys(engine: &SledEngine, from: &str, to: &str, dir: Dir, limit: usize) -> Vec<String> {
-        let pairs = engine.scan(from.as_bytes(), to.as_bytes(), dir, limit).unwrap();
-        pairs.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_committed_batch_is_there_after_reopening_and_scans_both_ways() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = SledEngine::open(dir.path()).unwrap();
-        let batch = [("a", Some("1")), ("b", Some("2")), ("c", Some("3"))];
-        engine.commit(&rows(&batch)).unwrap();
-        engine.commit(&rows(&[("b", None), ("d", Some("4"))])).unwrap();
-        drop(engine);
-        let engine = SledEngine::open(dir.path()).unwrap();
-        assert_eq!(engine.get(b"b").unwrap(), None);
-        assert_eq!(engine.get(b"d").unwrap(), Some(b"4".to_vec()));
-        assert_eq!(keys(&engine, "a", "d", Dir::Up, 9), ["a", "c"]);
-        assert_eq!(keys(&engine, "a", "z", Dir::Down, 2), ["d", "c"]);
-        assert!(keys(&engine, "z", "a", Dir::Up, 9).is_empty());
-    }
-
-    #[test]
-    fn what_is_over_a_bound_is_refused_and_the_engine_lives_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = SledEngine::open(dir.path()).unwrap();
-        let long = "k".repeat(KEY_MAX + 1);
-        let big = "v".repeat(VALUE_MAX + 1);
-        let full = "v".repeat(VALUE_MAX);
-        let names: Vec<String> = (0..64).map(|n| format!("{n:02}")).collect();
-        let many: Vec<_> = names.iter().map(|n| (n.as_str(), Some(full.as_str()))).collect();
-        for bad in [vec![(long.as_str(), Some("v"))], vec![("k", Some(big.as_str()))], many] {
-            assert!(matches!(engine.commit(&rows(&bad)), Err(Error::TooLarge)));
+    fn open(&self, ballast: &mut Ballast, report: &mut Report) -> Result<Raw, Error> {
+        let fresh = !self.folders.store.join("db").exists();
+        match self.patiently(ballast) {
+            Err(Error::Damaged(_)) if !fresh => {
+                let raw = self.folders.without_index(|| self.patiently(ballast))?;
+                tracing::warn!("the row file's index was damaged and is made again");
+                report.reindexed = true;
+                Ok(raw)
+            }
+            done => done,
         }
-        engine.commit(&rows(&[("k", Some(full.as_str()))])).unwrap();
-        assert_eq!(keys(&engine, "", "z", Dir::Up, 99), ["k"]);
     }
 
-    #[test]
-    fn a_half_written_snapshot_and_a_damaged_one_do_not_stop_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = SledEngine::open(dir.path()).unwrap();
-        engine.commit(&rows(&[("a", Some("1"))])).unwrap();
-        drop(engine);
-        fs::write(dir.path().join("snap.ffffffffffffffff.generating"), b"half").unwrap();
-        let engine = SledEngine::open(dir.path()).unwrap();
-        assert_eq!(engine.get(b"a").unwrap(), Some(b"1".to_vec()));
-        drop(engine);
-        assert!(!dir.path().join("quarantine").exists(), "the good snapshot stays");
-        fs::write(dir.path().join("snap.7fffffffffffffff"), b"damaged, newest").unwrap();
-        let engine = SledEngine::open(dir.path()).unwrap();
-        assert_eq!(engine.get(b"a").unwrap(), Some(b"1".to_vec()));
-        assert!(dir.path().join("quarantine/snap.7fffffffffffffff").exists());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn after_a_failed_sync_nothing_is_said_or_written_any_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut engine = SledEngine::open(dir.path()).unwrap();
-        engine.commit(&rows(&[("a", Some("1"))])).unwrap();
-        // A device that cannot be synced.
-        engine.log = File::open("/dev/null").unwrap();
-        assert!(matches!(engine.commit(&rows(&[("b", Some("2"))])), Err(Error::Io(_))));
-        assert!(matches!(engine.commit(&rows(&[("c", Some("3"))])), Err(Error::Poisoned)));
-        assert!(matches!(engine.get(b"a"), Err(Error::Poisoned)));
+    fn salvage(&self, raw: Raw, ballast: &mut Ballast, report: &mut Report) -> Result<Raw, Error> {
+        match self.folders.salvage(raw, self.setup.cache) {
+            Ok((rows, holes)) => {
+                tracing::warn!(rows, holes, "the row file was damaged; what can be read is saved");
+                report.salvaged = true;
+            }
+            // What can be read can be read as it is, until there is room.
+            Err(Error::Full) => tracing::warn!("there is no room to save the damaged row file"),
+            Err(error) => return Err(error),
+        }
+        self.patiently(ballast)
     }
 }

@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::{Change, GroupId, Member};
 
-use crate::engine::{BATCH_MAX, Batch, Dir, Engine, SledEngine};
+use crate::engine::{BATCH_MAX, Batch, Dir, Engine, Setup, SledEngine};
 use crate::error::Error;
 use crate::filing::{Counters, Filing};
 use crate::group_keys::GroupKeys;
@@ -18,7 +18,7 @@ use crate::record;
 use crate::rows::{LOCAL, LOCAL_ADDED, LOCAL_PORT, META, META_SCHEMA, NOTE, OPS, Table};
 use crate::seal::SpaceKeys;
 use crate::shared::Shared;
-use crate::vault::{self, KeyTable, TableView, Vault};
+use crate::vault::{KeyTable, TableView, Vault};
 
 /// What the rows in the tree look like. A greater one is [`Error::Newer`], a smaller one
 /// [`Error::Older`]: those were never released.
@@ -59,7 +59,7 @@ impl Store {
         vault: Vault,
         table: KeyTable,
     ) -> Result<Self, Error> {
-        let engine = open_engine(home)?;
+        let engine = open_engine(home, &lock)?;
         check_schema(&engine, &table)?;
         let KeyTable { profile, groups } = table;
         let (mut added, mut unfinished) = (Vec::new(), Vec::new());
@@ -252,16 +252,9 @@ fn filing<'a>(shared: &'a Shared, waiting: &'a Batch, group: &'a GroupKeys) -> F
     Filing { engine, waiting, profile, group, rows: Batch::default(), must_forget: false }
 }
 
-fn open_engine(home: &Path) -> Result<SledEngine, Error> {
-    let dir = home.join("store");
-    if !dir.is_dir() {
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&dir).map_err(Error::from_io)?;
-        vault::sync_dir(home)?;
-    }
-    SledEngine::open(&dir)
+fn open_engine(home: &Path, lock: &Arc<File>) -> Result<SledEngine, Error> {
+    let setup = Setup { lock: Some(Arc::clone(lock)), ..Setup::default() };
+    SledEngine::open_as(&home.join("store"), setup)
 }
 
 /// The rows are ours, complete as far as one row can tell, and of a version we know.
@@ -311,7 +304,7 @@ mod tests {
             let key = META.key(&table.profile, &META_SCHEMA);
             let mut batch = Batch::default();
             record::write(&mut batch, &table.profile, &key, &schema, None).unwrap();
-            open_engine(home.path()).unwrap().commit(&batch).unwrap();
+            SledEngine::open(&home.path().join("store")).unwrap().commit(&batch).unwrap();
         };
         for schema in [0, 1, 2] {
             set(schema);
