@@ -170,8 +170,9 @@ struct State {
     life: Life,
     ballast: Ballast,
     acked: Acked,
-    /// Batches that are durable.
+    /// Batches that are durable, and how many of them were when it was opened.
     batches: u64,
+    begun: u64,
 }
 
 enum Life {
@@ -216,7 +217,8 @@ impl SledEngine {
         if let Err(error) = ballast.restore() {
             tracing::warn!(%error, "there is no room to write");
         }
-        let state = RwLock::new(State { life: Life::Open(raw), ballast, acked, batches });
+        let state =
+            RwLock::new(State { life: Life::Open(raw), ballast, acked, batches, begun: batches });
         Ok(Self { folders, setup, state, is_damaged: AtomicBool::new(false), report })
     }
 
@@ -321,6 +323,17 @@ impl SledEngine {
             return Err(Error::from_io(error));
         }
         Ok(())
+    }
+}
+
+impl Drop for SledEngine {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Life::Open(raw) = &mut state.life
+            && state.batches > state.begun
+        {
+            raw.settle(&self.folders.store);
+        }
     }
 }
 

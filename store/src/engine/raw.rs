@@ -8,7 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
@@ -24,6 +24,8 @@ const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// How long sled may take to close before it is left to itself.
 const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// The page cache of a sled that nothing is read from, in bytes.
+const CACHE_MIN: u64 = 1 << 20;
 
 /// sled in one folder.
 pub(super) struct Raw {
@@ -33,6 +35,8 @@ pub(super) struct Raw {
     log: File,
     /// Whoever holds it keeps other processes away.
     keeper: Option<Arc<File>>,
+    /// Of the folder, where sled is to be opened once more when it is closed.
+    settles: Option<PathBuf>,
 }
 
 impl Raw {
@@ -41,7 +45,13 @@ impl Raw {
         let open = open_patiently(dir, cache)?;
         sync_all_files(dir)?;
         let log = OpenOptions::new().read(true).write(true).open(dir.join("db"))?;
-        Ok(Self { open: Some(open), log, keeper })
+        Ok(Self { open: Some(open), log, keeper, settles: None })
+    }
+
+    /// Has sled write an index of what was written since its open when it is closed. Without one a
+    /// damaged byte of its log costs all that follows, or everything; with one, a leaf.
+    pub(super) fn settle(&mut self, dir: &Path) {
+        self.settles = Some(dir.to_owned());
     }
 
     /// The value under `key`.
@@ -127,11 +137,14 @@ impl Raw {
 /// them it never ends. So a thread does it, and what keeps other processes away goes with it.
 impl Drop for Raw {
     fn drop(&mut self) {
-        let (open, keeper) = (self.open.take(), self.keeper.take());
+        let (open, keeper, settles) = (self.open.take(), self.keeper.take(), self.settles.take());
         let (close, closed) = sync_channel::<()>(1);
         let work = move || {
             let _told_also_by_a_panic = close;
             catch_unwind(AssertUnwindSafe(|| drop(open))).ok();
+            if let Some(dir) = settles {
+                settle(&dir);
+            }
             drop(keeper);
         };
         let spawn = || thread::Builder::new().name("closing".into()).spawn(work);
@@ -140,6 +153,18 @@ impl Drop for Raw {
         if closed.recv_timeout(CLOSING_MAX) == Err(RecvTimeoutError::Timeout) {
             tracing::error!("the row file does not close; it stays locked until this program ends");
         }
+    }
+}
+
+/// sled writes its index in an open. Best effort: the next one does as well.
+fn settle(dir: &Path) {
+    let settled = open_patiently(dir, CACHE_MIN).and_then(|open| {
+        let closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
+        closed.map_err(|_panic| Error::Poisoned)?;
+        Ok(sync_all_files(dir)?)
+    });
+    if let Err(error) = settled {
+        tracing::warn!(%error, "the row file was closed without an index");
     }
 }
 

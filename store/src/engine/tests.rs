@@ -16,9 +16,14 @@ fn small(home: &Path) -> Result<SledEngine, Error> {
     SledEngine::open_as(&home.join("store"), Setup { cache: 1 << 20, ballast: 4096, lock: None })
 }
 
+/// A folder that costs no disk, where the system has such.
+fn in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_none| tempfile::tempdir()).unwrap()
+}
+
 /// A copy of all files of a home, as they are now.
 fn copy_of(home: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
+    let copy = in_memory();
     copy_into(home, copy.path());
     copy
 }

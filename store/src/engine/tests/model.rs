@@ -13,7 +13,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tempfile::TempDir;
 
 use super::super::*;
-use super::{copy_of, small};
+use super::{copy_of, in_memory, small};
 
 /// Few keys, so that they meet; as long as the longest, now and then.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl StateMachineTest for Run {
     type Reference = Map;
 
     fn init_test(_: &BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         let engine = Some(small(dir.path()).unwrap());
         Self { dir, engine }
     }
