@@ -27,7 +27,7 @@ pub(crate) fn from_store(error: store::Error) -> Trouble {
         ),
         E::Full => (
             "disk_full",
-            "The disk is full. Make room, then open the profile again; nothing acknowledged was lost.",
+            "The disk is full. Make room: then this works again, and nothing that was acknowledged is lost.",
         ),
         E::NoSuchGroup => ("no_such_group", "This profile is in no such group."),
         E::GroupExists => ("already_member", "This profile is in that group already."),

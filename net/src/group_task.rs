@@ -145,10 +145,26 @@ impl GroupTask {
     }
 
     /// Runs until the last sender of commands is gone, the store fails, or this device has left and
-    /// nobody is left to tell.
+    /// nobody is left to tell. Whoever asked for something hears what stopped it.
     pub(crate) async fn run(
         mut self,
         mut commands: mpsc::Receiver<GroupCommand>,
+        listening: oneshot::Sender<()>,
+    ) -> Result<(), Error> {
+        let done = self.serve(&mut commands, listening).await;
+        if let Err(error) = &done {
+            self.tell_stopped(error);
+            for answer in std::mem::take(&mut self.answers).into_values() {
+                answer.send(Err(error.clone())).ok();
+            }
+            refuse(&mut commands, error).await;
+        }
+        done
+    }
+
+    async fn serve(
+        &mut self,
+        commands: &mut mpsc::Receiver<GroupCommand>,
         listening: oneshot::Sender<()>,
     ) -> Result<(), Error> {
         let mut links = self.accept(LINK)?;
@@ -210,30 +226,24 @@ impl GroupTask {
     }
 
     /// Closes what is open, in the open: the other ends learn at once that we are gone.
-    async fn end(mut self) -> Result<(), Error> {
+    async fn end(&mut self) -> Result<(), Error> {
         self.close().await?;
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.group);
         Ok(())
     }
 
     /// Ends for good: what is still asked is answered, and so is what is asked from now on.
-    async fn part(mut self, mut commands: mpsc::Receiver<GroupCommand>) -> Result<(), Error> {
-        let left = || Error::from(Refusal::NotAMember);
-        let stopped = Status { stopped: Some(left()), ..Status::default() };
-        {
-            let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-            statuses.insert(self.group, stopped);
-        }
-        commands.close();
-        while let Some(command) = commands.recv().await {
-            match command {
-                GroupCommand::Engine(_, answer) | GroupCommand::Invite(.., answer) => {
-                    answer.send(Err(left())).ok();
-                }
-                GroupCommand::Dial(_, answer) => drop(answer.send(Err(left()))),
-            }
-        }
+    async fn part(&mut self, commands: &mut mpsc::Receiver<GroupCommand>) -> Result<(), Error> {
+        let left = Error::from(Refusal::NotAMember);
+        self.tell_stopped(&left);
+        refuse(commands, &left).await;
         self.close().await
+    }
+
+    fn tell_stopped(&self, error: &Error) {
+        let stopped = Status { stopped: Some(error.clone()), ..Status::default() };
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.insert(self.group, stopped);
     }
 
     async fn close(&mut self) -> Result<(), Error> {
@@ -509,6 +519,19 @@ impl GroupTask {
             self.storage.set_port(self.group, port).await?;
         }
         self.command(Command::Reachable(self.reachable.clone()), None).await
+    }
+}
+
+/// Answers what is still asked, and takes nothing more.
+async fn refuse(commands: &mut mpsc::Receiver<GroupCommand>, error: &Error) {
+    commands.close();
+    while let Some(command) = commands.recv().await {
+        match command {
+            GroupCommand::Engine(_, answer) | GroupCommand::Invite(.., answer) => {
+                answer.send(Err(error.clone())).ok();
+            }
+            GroupCommand::Dial(_, answer) => drop(answer.send(Err(error.clone()))),
+        }
     }
 }
 

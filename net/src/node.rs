@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use crate::config::Config;
 use crate::error::Error;
 use crate::group_task::{GroupCommand, GroupTask};
-use crate::handle::{Hints, Statuses};
+use crate::handle::{Hints, Status, Statuses};
 use crate::joining;
 use crate::storage::Storage;
 
@@ -23,6 +23,8 @@ use crate::storage::Storage;
 const WAITING_MAX: usize = 128;
 /// How often it is looked whether a day is over.
 const DAYS_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether groups that stopped for want of room can go on.
+const ROOM_EVERY: Duration = Duration::from_secs(5);
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -85,12 +87,18 @@ pub(crate) fn start(
         let _own = own;
         let mut days = tokio::time::interval(DAYS_EVERY);
         days.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut room = tokio::time::interval(ROOM_EVERY);
+        room.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let command = tokio::select! {
                 command = commands.recv() => command,
                 command = joined.recv() => command,
                 _ = days.tick() => {
                     node.end_days().await;
+                    continue;
+                }
+                _ = room.tick() => {
+                    node.go_on().await;
                     continue;
                 }
             };
@@ -111,6 +119,9 @@ pub(crate) fn start(
 
 impl Node {
     async fn on_command(&mut self, command: NodeCommand) {
+        if matches!(command, NodeCommand::Engine(..) | NodeCommand::Invite(..)) {
+            self.go_on().await;
+        }
         match command {
             NodeCommand::Found(founding, answer) => {
                 let found = self.found(*founding).await;
@@ -215,21 +226,43 @@ impl Node {
             (self.config.clone(), named.is_some(), port),
             (self.storage.clone(), self.hints.clone(), self.statuses.clone()),
         )?;
-        let (statuses, hints) = (self.statuses.clone(), self.hints.clone());
+        let hints = self.hints.clone();
         let (started, listening) = oneshot::channel();
         let running = tokio::spawn(async move {
             if let Err(error) = task.run(waiting, started).await {
                 tracing::error!(%error, "a group has stopped");
-                let mut statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
-                let status = statuses.entry(group).or_default();
-                status.links.clear();
-                status.listen.clear();
-                status.stopped = Some(error);
             }
             hints.hint();
         });
         self.groups.insert(group, (commands, running));
         Ok(listening)
+    }
+
+    /// Starts the groups again that a full disk has stopped, from what is durable, once there is room.
+    async fn go_on(&mut self) {
+        let stopped: Vec<GroupId> = {
+            let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            let stopped = statuses.iter().filter(|(_, status)| is_for_want_of_room(status));
+            stopped.map(|(group, _)| *group).collect()
+        };
+        if stopped.is_empty() || self.storage.check_room().await.is_err() {
+            return;
+        }
+        let members = self.storage.reader().groups().unwrap_or_default();
+        for me in members.into_iter().filter(|me| stopped.contains(&me.group)) {
+            let group = me.group;
+            // Its last outputs are carried out, and its port is free.
+            if let Some((_, running)) = self.groups.remove(&group) {
+                running.await.ok();
+            }
+            let started = self.start_group(me);
+            if let Err(error) = &started {
+                tracing::error!(%error, "a group cannot go on");
+            }
+            let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            statuses.entry(group).or_default().stopped = started.err();
+        }
+        self.hints.hint();
     }
 
     fn pass<T>(
@@ -271,6 +304,10 @@ impl Node {
             running.await.ok();
         }
     }
+}
+
+fn is_for_want_of_room(status: &Status) -> bool {
+    matches!(&status.stopped, Some(Error::Store(error)) if matches!(**error, store::Error::Full))
 }
 
 fn open_invitation(link: &str) -> Result<Invitation, Error> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use proto::{Change, GroupId, Member};
 use store::{Reader, Store};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::error::Error;
 
@@ -15,12 +16,15 @@ const WAITING_MAX: usize = 64;
 const FORGET_SHARE: u32 = 60;
 /// What is to be forgotten keeps the profile from closing for no longer than about this.
 const FORGET_AT_END: Duration = Duration::from_millis(200);
+/// A commit that takes longer is worth a warning.
+const SLOW: Duration = Duration::from_secs(30);
 
 enum Job {
     AddGroup(Box<Member>, Vec<Change>),
     Commit(GroupId, Vec<Change>),
     SetPort(GroupId, u16),
     EndDays(u64),
+    CheckRoom,
 }
 
 impl Job {
@@ -30,6 +34,7 @@ impl Job {
             Self::AddGroup(me, changes) => store.add_group(&me, &changes).map(|()| false),
             Self::Commit(group, changes) => store.commit(&group, &changes).map(|()| false),
             Self::SetPort(group, port) => store.set_port(&group, port).map(|()| false),
+            Self::CheckRoom => store.check_room().map(|()| false),
             Self::EndDays(now_ms) => store.end_days(now_ms).map(|ended| !ended.is_empty()),
         }
     }
@@ -81,15 +86,25 @@ impl Storage {
         self.run(Job::SetPort(group, port)).await.map(drop)
     }
 
+    /// Whether the disk takes anything at all.
+    pub(crate) async fn check_room(&self) -> Result<(), Error> {
+        self.run(Job::CheckRoom).await.map(drop)
+    }
+
     /// Ends what is over by now. Whether there was anything.
     pub(crate) async fn end_days(&self, now_ms: u64) -> Result<bool, Error> {
         self.run(Job::EndDays(now_ms)).await
     }
 
     async fn run(&self, job: Job) -> Result<bool, Error> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         self.jobs.send((job, answer)).await.map_err(|_ended| Error::Stopped)?;
-        answered.await.map_err(|_ended| Error::Stopped)?
+        loop {
+            match timeout(SLOW, &mut answered).await {
+                Ok(done) => return done.map_err(|_ended| Error::Stopped)?,
+                Err(_elapsed) => tracing::warn!("the disk has not answered for 30 seconds"),
+            }
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub enum Error {
     /// the profile is left as it is, for the build that made it.
     #[error("this profile was made by a test version of Kith that is too old to be read")]
     Older,
-    /// The disk is full. Nothing more is written until the store is opened again.
+    /// The disk is full. What is there can be read, and it goes on when there is room again.
     #[error("the disk is full")]
     Full,
     /// An earlier write failed, so that what is on disk is unknown until the store is opened again.

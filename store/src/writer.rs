@@ -121,7 +121,9 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`]; [`Error::TooLarge`] and [`Error::Damaged`], after which the store goes
-    /// on; [`Error::Full`], [`Error::Io`] and [`Error::Poisoned`], after which it must be opened again.
+    /// on; [`Error::Full`], after which it goes on as soon as there is room, and of what was to be written
+    /// some batches may be durable; [`Error::Io`] and [`Error::Poisoned`], after which it must be opened
+    /// again.
     pub fn commit(&mut self, group: &GroupId, changes: &[Change]) -> Result<(), Error> {
         let group = self.shared.group(group)?;
         self.write(&group, changes, None)
@@ -134,6 +136,14 @@ impl Store {
     pub fn set_port(&mut self, group: &GroupId, port: u16) -> Result<(), Error> {
         let group = self.shared.group(group)?;
         self.write(&group, &[], Some((&LOCAL_PORT, port)))
+    }
+
+    /// Whether the disk takes anything at all.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn check_room(&self) -> Result<(), Error> {
+        self.shared.commit(&Batch::default())
     }
 
     pub(crate) fn write_vault(&mut self) -> Result<(), Error> {
