@@ -20,6 +20,7 @@ mod filing;
 mod forgetting;
 mod group_keys;
 mod home;
+mod mend;
 mod reader;
 mod record;
 mod rows;

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod chains;
 pub(crate) mod cut;
+mod damaged;
 mod edits;
 mod forgetting;
 mod messages;

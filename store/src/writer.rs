@@ -59,17 +59,26 @@ impl Store {
         vault: Vault,
         table: KeyTable,
     ) -> Result<Self, Error> {
-        let engine = open_engine(home, &lock)?;
-        check_schema(&engine, &table)?;
+        let begun = |engine: SledEngine| -> Result<(SledEngine, Begun), Error> {
+            let begun = begin(&engine, &table);
+            match begun {
+                // A row it needs cannot be read. The next open saves what can.
+                Err(Error::Damaged(_) | Error::Poisoned) if engine.is_damaged() => {
+                    drop(engine);
+                    let engine = open_engine(home, &lock)?;
+                    let begun = begin(&engine, &table)?;
+                    Ok((engine, begun))
+                }
+                begun => begun.map(|begun| (engine, begun)),
+            }
+        };
+        let (engine, begun) = begun(open_engine(home, &lock)?)?;
+        let Begun { cursor, arrivals, is_added } = begun;
         let KeyTable { profile, groups } = table;
         let (mut added, mut unfinished) = (Vec::new(), Vec::new());
-        let mut arrivals = BTreeMap::new();
-        for group in groups {
-            let here = engine.get(&LOCAL.key(&group.keys, &LOCAL_ADDED))?.is_some();
-            arrivals.insert(group.me.group, last_number(&engine, OPS, &group.keys)?);
-            if here { &mut added } else { &mut unfinished }.push(Arc::new(group));
+        for (group, is_added) in groups.into_iter().zip(is_added) {
+            if is_added { &mut added } else { &mut unfinished }.push(Arc::new(group));
         }
-        let cursor = last_number(&engine, NOTE, &profile)?;
         let shared = Arc::new(Shared::new(Box::new(engine), profile, added, lock));
         let waiting = Batch::default();
         // A crash may have come before it.
@@ -265,6 +274,50 @@ fn filing<'a>(shared: &'a Shared, waiting: &'a Batch, group: &'a GroupKeys) -> F
 fn open_engine(home: &Path, lock: &Arc<File>) -> Result<SledEngine, Error> {
     let setup = Setup { lock: Some(Arc::clone(lock)), ..Setup::default() };
     SledEngine::open_as(&home.join("store"), setup)
+}
+
+/// What a store begins with.
+struct Begun {
+    cursor: u64,
+    arrivals: BTreeMap<GroupId, u64>,
+    /// Whether each of the groups is all here.
+    is_added: Vec<bool>,
+}
+
+fn begin(engine: &SledEngine, table: &KeyTable) -> Result<Begun, Error> {
+    if engine.report().is_to_mend {
+        mend(engine, table)?;
+        engine.mended()?;
+    }
+    check_schema(engine, table)?;
+    let mut begun = Begun {
+        cursor: last_number(engine, NOTE, &table.profile)?,
+        arrivals: BTreeMap::new(),
+        is_added: Vec::new(),
+    };
+    for group in &table.groups {
+        let added = engine.get(&LOCAL.key(&group.keys, &LOCAL_ADDED))?;
+        begun.is_added.push(added.is_some());
+        let newest = last_number(engine, OPS, &group.keys)?;
+        begun.arrivals.insert(group.me.group, newest);
+    }
+    Ok(begun)
+}
+
+/// Rows were lost. Those that name the schema may be among them; rows of another one would not open.
+fn mend(engine: &SledEngine, table: &KeyTable) -> Result<(), Error> {
+    let key = META.key(&table.profile, &META_SCHEMA);
+    let known = record::read::<u32>(engine, &table.profile, &key)?;
+    if known.is_some_and(|version| version != ROWS_SCHEMA) {
+        return Ok(());
+    }
+    let is_empty = engine.scan(&[], &[0xff], Dir::Up, 1)?.is_empty();
+    if known.is_none() && !is_empty {
+        let mut batch = Batch::default();
+        record::write(&mut batch, &table.profile, &key, &ROWS_SCHEMA, None)?;
+        engine.commit(&batch)?;
+    }
+    if is_empty { Ok(()) } else { crate::mend::mend(engine, table) }
 }
 
 /// The rows are ours, complete as far as one row can tell, and of a version we know.

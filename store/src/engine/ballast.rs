@@ -43,7 +43,6 @@ impl Ballast {
         match fill(&mut file, had, wanted) {
             Ok(()) => {
                 file.set_len(self.len)?;
-                file.sync_all()?;
                 self.is_whole = true;
                 Ok(())
             }

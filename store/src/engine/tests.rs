@@ -7,38 +7,11 @@ mod model;
 
 use std::fs;
 
-use tempfile::TempDir;
-
 use super::*;
 
 /// An engine that costs little, in a home.
 fn small(home: &Path) -> Result<SledEngine, Error> {
     SledEngine::open_as(&home.join("store"), Setup { cache: 1 << 20, ballast: 4096, lock: None })
-}
-
-/// A folder that costs no disk, where the system has such.
-fn in_memory() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_none| tempfile::tempdir()).unwrap()
-}
-
-/// A copy of all files of a home, as they are now.
-fn copy_of(home: &Path) -> TempDir {
-    let copy = in_memory();
-    copy_into(home, copy.path());
-    copy
-}
-
-fn copy_into(from: &Path, to: &Path) {
-    for file in fs::read_dir(from).unwrap() {
-        let path = file.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            fs::create_dir(&to).unwrap();
-            copy_into(&path, &to);
-        } else {
-            fs::copy(&path, &to).unwrap();
-        }
-    }
 }
 
 fn rows(pairs: &[(&str, Option<&str>)]) -> Batch {

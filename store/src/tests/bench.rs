@@ -1,5 +1,8 @@
 //! A profile in a temporary folder, and things to put into it.
 
+use std::fs;
+use std::path::Path;
+
 use proto::message::{Body, Edit, TakeBack, Text};
 use proto::{
     Accepted, Bytes, Card, ChainState, Change, Entry, EntryBody, EntryHeader, EntryId, GroupId,
@@ -13,6 +16,31 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::{Home, Reader, Store};
+
+/// A folder that costs no disk, where the system has such.
+pub(crate) fn in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_none| tempfile::tempdir()).unwrap()
+}
+
+/// A copy of all files of a home, as they are now, but for the ballast.
+pub(crate) fn copy_of(home: &Path) -> TempDir {
+    let copy = in_memory();
+    copy_into(home, copy.path());
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).unwrap() {
+        let path = file.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_into(&path, &to);
+        } else if !path.ends_with("ballast") {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
 
 pub(crate) const PASSPHRASE: &str = "PLAINPASSPHRASE";
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use tempfile::TempDir;
+
 use super::*;
+use crate::tests::bench::{copy_of, in_memory};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -13,7 +13,8 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tempfile::TempDir;
 
 use super::super::*;
-use super::{copy_of, in_memory, small};
+use super::small;
+use crate::tests::bench::{copy_of, in_memory};
 
 /// Few keys, so that they meet; as long as the longest, now and then.
 #[derive(Debug, Clone)]
