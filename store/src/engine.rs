@@ -331,6 +331,7 @@ impl Drop for SledEngine {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Life::Open(raw) = &mut state.life
             && state.batches > state.begun
+            && state.ballast.is_whole()
         {
             raw.settle(&self.folders.store);
         }

@@ -25,6 +25,10 @@ impl Ballast {
         Self { path, len, is_whole }
     }
 
+    pub(super) const fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// Makes it whole, unless it is.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// How long sled may take to close before it is left to itself.
 const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// What fills a segment: under a key that no scan reaches, so many bytes at a time.
+const FILLER_KEY: [u8; 2] = [0xff, 0];
+const FILLER: usize = 2048;
 /// The page cache of a sled that nothing is read from, in bytes.
 const CACHE_MIN: u64 = 1 << 20;
 
@@ -156,16 +159,49 @@ impl Drop for Raw {
     }
 }
 
-/// sled writes its index in an open. Best effort: the next one does as well.
+/// sled writes its index in an open. Of what stands in the segment it writes to, it takes a damaged byte
+/// for a torn tail, index or not: so that one is filled up first, and the last segment holds next to
+/// nothing. Best effort.
 fn settle(dir: &Path) {
-    let settled = open_patiently(dir, CACHE_MIN).and_then(|open| {
-        let closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
-        closed.map_err(|_panic| Error::Poisoned)?;
-        Ok(sync_all_files(dir)?)
-    });
+    let settled = index(dir, fill_segment).and_then(|()| index(dir, |_, _, _| Ok(())));
     if let Err(error) = settled {
         tracing::warn!(%error, "the row file was closed without an index");
     }
+}
+
+fn index(
+    dir: &Path,
+    then: impl FnOnce(&Path, &sled::Tree, &sled::Db) -> sled::Result<()>,
+) -> Result<(), Error> {
+    let (tree, db) = open_patiently(dir, CACHE_MIN)?;
+    let done = catch_unwind(AssertUnwindSafe(move || then(dir, &tree, &db)));
+    done.map_err(|_panic| Error::Poisoned)?.map_err(meaning)?;
+    Ok(sync_all_files(dir)?)
+}
+
+fn fill_segment(dir: &Path, tree: &sled::Tree, db: &sled::Db) -> sled::Result<()> {
+    let Some(tip) = tip(dir)? else { return Ok(()) };
+    let mut left = SEGMENT.saturating_sub(tip % SEGMENT);
+    // What is as it was would not be written.
+    for other in (0..u8::MAX).cycle().take(SEGMENT / FILLER) {
+        if left == 0 {
+            break;
+        }
+        tree.insert(FILLER_KEY, vec![other; FILLER])?;
+        left = left.saturating_sub(db.flush()?);
+    }
+    Ok(())
+}
+
+/// Up to where the newest index reaches; its name tells.
+fn tip(dir: &Path) -> io::Result<Option<usize>> {
+    let mut tip = None;
+    for file in fs::read_dir(dir)? {
+        let name = file?.file_name();
+        let hex = name.to_str().and_then(|name| name.strip_prefix("snap."));
+        tip = tip.max(hex.and_then(|hex| usize::from_str_radix(hex, 16).ok()));
+    }
+    Ok(tip)
 }
 
 fn meaning(error: sled::Error) -> Error {
