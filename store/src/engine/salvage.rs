@@ -103,7 +103,7 @@ impl Folders {
     /// The new store is whole: the old one goes aside. May be cut anywhere and done again.
     fn swap(&self) -> Result<(), Error> {
         if self.store.exists() {
-            self.put_aside(&[self.store.clone()])?;
+            self.put_aside(core::slice::from_ref(&self.store))?;
         }
         fs::rename(&self.new, &self.store)?;
         Ok(sync_dir(self.home())?)
@@ -149,7 +149,7 @@ impl Folders {
     }
 
     fn home(&self) -> &Path {
-        self.store.parent().unwrap_or(Path::new("."))
+        self.store.parent().unwrap_or_else(|| Path::new("."))
     }
 }
 

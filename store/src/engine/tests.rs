@@ -86,7 +86,7 @@ fn after_a_failed_sync_nothing_is_said_or_written_any_more() {
     let mut engine = SledEngine::open(&dir.path().join("store")).unwrap();
     engine.commit(&rows(&[("a", Some("1"))])).unwrap();
     let Life::Open(raw) = &mut engine.state.get_mut().unwrap().life else { panic!("not open") };
-    raw.break_log();
+    raw.break_log(File::open("/dev/null").unwrap());
     assert!(matches!(engine.commit(&rows(&[("b", Some("2"))])), Err(Error::Io(_))));
     assert!(matches!(engine.commit(&rows(&[("c", Some("3"))])), Err(Error::Poisoned)));
     assert!(matches!(engine.get(b"a"), Err(Error::Poisoned)));

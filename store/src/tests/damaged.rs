@@ -20,7 +20,7 @@ fn said() -> (Vec<Accepted>, Vec<Change>) {
         let words = format!("{n} says ").repeat(if n % 40 == 0 { 2_000 } else { 20 });
         let entry = entry(&author, n / 3, u64::from(n) + 1, &words);
         changes.push(if n % 30 == 0 {
-            signed(entry.clone(), [n as u8; 32])
+            signed(entry.clone(), [n.to_be_bytes()[3]; 32])
         } else {
             accepted(&entry)
         });
@@ -60,7 +60,11 @@ fn check(reader: &Reader, group: &GroupId, entries: &[Accepted]) -> usize {
         for (from, to) in &chain.held {
             let wanted = wanted(&[(chain.author, *from, *to)], &[], usize::MAX, usize::MAX);
             let loaded = reader.load(group, &wanted).unwrap().entries;
-            assert_eq!(loaded.len(), (to - from + 1) as usize, "it says to hold what it does not");
+            assert_eq!(
+                loaded.len(),
+                usize::try_from(to - from + 1).unwrap(),
+                "it says to hold what it does not"
+            );
             assert!(loaded.iter().all(|entry| said[&entry.id().0].entry == *entry));
             held += loaded.len();
         }
@@ -91,7 +95,8 @@ fn of_a_damaged_profile_every_word_is_as_it_was_or_is_asked_for_again() {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let used: Vec<_> = (0..bytes.len()).step_by(512).filter(|at| bytes[*at] != 0).collect();
         for _ in 0..=seed % 8 {
-            bytes[used[rng.next_u64() as usize % used.len()]] ^= 1 << (rng.next_u32() % 8);
+            bytes[used[usize::try_from(rng.next_u32()).unwrap() % used.len()]] ^=
+                1 << (rng.next_u32() % 8);
         }
         fs::write(&path, bytes).unwrap();
         let copied = Home::open(dir.path()).unwrap();
@@ -131,7 +136,7 @@ fn of_any_rows_that_are_lost_the_rest_is_whole_and_the_lost_are_asked_for_again(
             let rows = engine.scan(&[], &[0xff], Dir::Up, usize::MAX).unwrap();
             let mut batch = crate::engine::Batch::default();
             for _ in 0..4 {
-                let first = rng.next_u64() as usize % rows.len();
+                let first = usize::try_from(rng.next_u32()).unwrap() % rows.len();
                 rows.iter().skip(first).take(16).for_each(|(key, _)| batch.remove(key.clone()));
             }
             engine.commit(&batch).unwrap();

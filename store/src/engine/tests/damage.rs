@@ -17,11 +17,12 @@ fn rows_of(count: u32) -> Rows {
     let mut rng = ChaCha12Rng::seed_from_u64(1);
     let mut rows = BTreeMap::new();
     for n in 0..count {
+        let byte = n.to_be_bytes()[3];
         let mut name = [0; 16];
         rng.fill_bytes(&mut name);
         let numbered = [&[1, 9, 9, 9, 9], n.to_be_bytes().as_slice()].concat();
-        rows.insert(numbered, vec![n as u8; if n % 50 == 0 { VALUE_MAX } else { 200 }]);
-        rows.insert([[2, 9, 9, 9, 9].as_slice(), &name].concat(), vec![n as u8; 100]);
+        rows.insert(numbered, vec![byte; if n % 50 == 0 { VALUE_MAX } else { 200 }]);
+        rows.insert([[2, 9, 9, 9, 9].as_slice(), &name].concat(), vec![byte; 100]);
     }
     rows
 }
@@ -49,8 +50,12 @@ enum Harm {
     Cut,
 }
 
+fn below(end: usize, rng: &mut ChaCha12Rng) -> usize {
+    usize::try_from(rng.next_u32()).unwrap() % end
+}
+
 fn harm(bytes: &mut Vec<u8>, how: Harm, rng: &mut ChaCha12Rng) {
-    let at = rng.next_u64() as usize % bytes.len();
+    let at = below(bytes.len(), rng);
     match how {
         Harm::Flip => bytes[at] ^= 1 << (rng.next_u32() % 8),
         Harm::Zero => {
@@ -148,7 +153,7 @@ fn of_a_file_with_a_few_bad_leaves_all_the_rest_is_saved() {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let known = bytes.len();
         for _ in 0..12 {
-            bytes[rng.next_u64() as usize % known] ^= 0xff;
+            bytes[below(known, &mut rng)] ^= 0xff;
         }
         fs::write(&path, bytes).unwrap();
         let got = read_all(copy.path(), &written);

@@ -17,7 +17,10 @@ impl Disk {
         let size = format!("size={megabytes}m");
         let mut mount = Command::new("mount");
         match mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output() {
-            Ok(done) if done.status.success() => Some(Self(dir)),
+            Ok(done) if done.status.success() => {
+                fs::create_dir(dir.path().join("home")).unwrap();
+                Some(Self(dir))
+            }
             Ok(done) => {
                 println!("skipped: {}", String::from_utf8_lossy(&done.stderr).trim());
                 None
@@ -40,7 +43,6 @@ impl Disk {
     }
 
     fn engine(&self) -> Result<SledEngine, Error> {
-        fs::create_dir_all(self.0.path().join("home")).unwrap();
         SledEngine::open(&self.0.path().join("home/store"))
     }
 
@@ -59,7 +61,7 @@ impl Drop for Disk {
 fn batch(n: u32) -> Batch {
     let mut batch = Batch::default();
     for row in 0..30_u32 {
-        batch.put([n.to_be_bytes(), row.to_be_bytes()].concat(), vec![n as u8; 4000]);
+        batch.put([n.to_be_bytes(), row.to_be_bytes()].concat(), vec![n.to_be_bytes()[3]; 4000]);
     }
     batch
 }
