@@ -190,7 +190,8 @@ impl Home {
 /// Whether a file or folder of this name in a home is ours, and not somebody's `keys.kdbx`. The lock stays:
 /// it is held.
 fn is_of_profile(name: &str) -> bool {
-    vault::is_file_name(name) || ["store", "quarantine", "ballast"].contains(&name)
+    let ours = ["store", "store.part", "store.new", "quarantine", "ballast"];
+    vault::is_file_name(name) || ours.contains(&name)
 }
 
 fn make(path: &Path) -> Result<(), Error> {
