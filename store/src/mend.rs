@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::group_keys::GroupKeys;
 use crate::record;
 use crate::rows::{
-    ARRIVAL, BODY, CARD, CHAIN, EV, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL,
-    LOCAL_ADDED, MET, NOTE, NoteRecord, OPS, OUTBOX, Place, SEQ, Table,
+    ARRIVAL, BODY, CARD, CHAIN, ERASE, EV, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known,
+    LOCAL, LOCAL_ADDED, MET, NOTE, NoteRecord, OPS, OUTBOX, Place, SEQ, Table,
 };
 use crate::seal::{Sealer, SpaceKeys};
 use crate::vault::KeyTable;
@@ -76,6 +76,7 @@ impl<'a> Mending<'a> {
         self.keep_readable::<Instead>(INSTEAD)?;
         self.keep_readable::<(MemberId, u32)>(HELD)?;
         self.keep_readable::<Arrival>(ARRIVAL)?;
+        self.keep_readable::<u32>(ERASE)?;
         // A group whose rows are all gone is one that cannot be read, and none that never was.
         self.keep_readable::<u16>(LOCAL)?;
         self.flush()?;
@@ -147,7 +148,7 @@ impl<'a> Mending<'a> {
         let Some(bucket) = filed.bucket.filter(|bucket| group.holds(*bucket)) else {
             return Ok(Some(None));
         };
-        let key = filed.place.body_key(self.keys, bucket);
+        let key = group.body_key(&filed.place, bucket);
         Ok(self.read::<EntryBody>(&key)?.map(|_whole| Some(key)))
     }
 
