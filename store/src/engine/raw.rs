@@ -182,12 +182,13 @@ fn index(
 fn fill_segment(dir: &Path, tree: &sled::Tree, db: &sled::Db) -> sled::Result<()> {
     let Some(tip) = tip(dir)? else { return Ok(()) };
     let mut left = SEGMENT.saturating_sub(tip % SEGMENT);
-    // What is as it was would not be written.
-    for other in (0..u8::MAX).cycle().take(SEGMENT / FILLER) {
+    for n in 0_u32..(SEGMENT / FILLER).try_into().unwrap_or(u32::MAX) {
         if left == 0 {
             break;
         }
-        tree.insert(FILLER_KEY, vec![other; FILLER])?;
+        // What is as it was would not be written.
+        let other: Vec<u8> = (n..).flat_map(u32::to_be_bytes).take(FILLER).collect();
+        tree.insert(FILLER_KEY, other)?;
         left = left.saturating_sub(db.flush()?);
     }
     Ok(())

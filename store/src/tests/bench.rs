@@ -53,7 +53,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         let bench = Self::create(Home::open(dir.path()).unwrap());
         Self { dir: Some(dir), ..bench }
     }
