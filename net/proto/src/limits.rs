@@ -156,6 +156,8 @@ pub const FULL_MESH_MAX: usize = 64;
 pub const MESH_DIALS: usize = 12;
 /// How long someone who came has to wait for an automatic welcome, in milliseconds: seven days.
 pub const WELCOME_AFTER_MS: u64 = 7 * 24 * 3600 * 1000;
+/// How long whoever leaves waits for each of the others to say that they heard, in milliseconds.
+pub const FAREWELL_MS: u64 = 10_000;
 /// How long someone who left goes on telling those who were away, in milliseconds: fourteen days.
 pub const LEAVE_TOLD_MS: u64 = 14 * 24 * 3600 * 1000;
 /// Automatic welcomes for newcomers of one sponsor within seven days.

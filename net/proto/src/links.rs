@@ -179,6 +179,9 @@ impl<R: CryptoRng> Engine<R> {
         if matches!(message, LinkMsg::Hello(_)) != is_first {
             return Err(Reject::OutOfTurn);
         }
+        if self.has_left() && !matters_to_leaver(&message) {
+            return Ok(());
+        }
         match message {
             LinkMsg::Hello(hello) => self.on_hello(now, link, *hello),
             LinkMsg::Card(card) => {
@@ -385,7 +388,7 @@ impl<R: CryptoRng> Engine<R> {
                 let ping = up.said_hello.then(|| up.pinged.after_ms(PING_MS));
                 let silent = up.heard.after_ms(SILENT_MS);
                 let asked = up.asked_at.map(|at| at.after_ms(ASKED_MS));
-                [up.have_due, asked, ping].into_iter().flatten().chain([silent]).min()
+                [up.have_due, up.farewell, asked, ping].into_iter().flatten().chain([silent]).min()
             }
             Channel::Joining(admission, _) => Some(admission.due()),
         }
@@ -398,7 +401,8 @@ impl<R: CryptoRng> Engine<R> {
             Some(Channel::Joining(admission, _)) if is_due(admission.due()) => self.close(link),
             Some(Channel::Up(up, _)) => {
                 let gave_no_answer = up.asked_at.is_some_and(|at| is_due(at.after_ms(ASKED_MS)));
-                if is_due(up.heard.after_ms(SILENT_MS)) || gave_no_answer {
+                let is_over = up.farewell.is_some_and(is_due);
+                if is_due(up.heard.after_ms(SILENT_MS)) || gave_no_answer || is_over {
                     return self.close(link);
                 }
                 // The responder says nothing before the initiator's Hello (Noise, section 7.7).
@@ -414,4 +418,9 @@ impl<R: CryptoRng> Engine<R> {
             Some(Channel::Opening { .. } | Channel::Joining(..)) | None => {}
         }
     }
+}
+
+/// What whoever left still listens to: whatever else is said is not theirs to hear.
+const fn matters_to_leaver(message: &LinkMsg) -> bool {
+    matches!(message, LinkMsg::Hello(_) | LinkMsg::OpsWant(_) | LinkMsg::Ops(_) | LinkMsg::Ping(_))
 }

@@ -289,8 +289,17 @@ impl Dag {
     /// When someone left, in minutes since 2020; none for those who did not, out of the group or not.
     #[must_use]
     pub fn left_at(&self, member: &MemberId) -> Option<u32> {
+        self.leave_of(member).map(|node| node.header.wall)
+    }
+
+    /// The op by which someone left.
+    pub(crate) fn left_by(&self, member: &MemberId) -> Option<OpId> {
+        self.leave_of(member).map(|node| node.op.id())
+    }
+
+    fn leave_of(&self, member: &MemberId) -> Option<&Node> {
         let mut ops = self.nodes.iter().filter(|node| node.author == *member);
-        ops.find(|node| matches!(node.body, OpBody::Leave(_))).map(|node| node.header.wall)
+        ops.find(|node| matches!(node.body, OpBody::Leave(_)))
     }
 
     /// Up to where the entries of someone who is out are still taken in: the pin of the first op that

@@ -33,6 +33,10 @@ pub(crate) struct Up {
     pub(crate) linked: bool,
     /// The ops they hold, by our index.
     pub(crate) their_ops: FixedBitSet,
+    /// We left, and they said that they heard.
+    pub(crate) knows_we_left: bool,
+    /// We left: closed then, if they do not do it.
+    pub(crate) farewell: Option<Instant>,
     /// Ops they named that are not held here.
     pub(crate) lacking: Vec<OpId>,
     /// Their digest of the frontier, from their Hello.
@@ -100,6 +104,8 @@ impl Up {
             greeted: false,
             linked: false,
             their_ops: FixedBitSet::new(),
+            knows_we_left: false,
+            farewell: None,
             lacking: Vec::new(),
             their_digest: [0; 32],
             said_frontier: false,

@@ -22,6 +22,7 @@ impl<R: CryptoRng> Engine<R> {
         let (known, unknown): (Vec<OpId>, Vec<OpId>) =
             heads.iter().partition(|head| self.dag.contains(head));
         let theirs = self.dag.closure(&known);
+        self.note_farewell(link, &theirs);
         let Some(up) = self.up(link) else { return };
         up.their_ops.union_with(&theirs);
         up.lacking = unknown;
@@ -70,6 +71,8 @@ impl<R: CryptoRng> Engine<R> {
         if !up.may_ask_ops(now.instant) {
             return Err(Reject::Budget);
         }
+        self.note_farewell(link, &theirs);
+        let Some(up) = self.up(link) else { return Ok(()) };
         // What they say now is the truth: an op sent on a link that broke may not have arrived.
         up.their_ops = theirs;
         self.push_ops(link);
@@ -162,8 +165,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         self.after_new_ops(now);
         if !after.contains(&self.me.id) {
-            // The others heard why; whatever else would be said is not ours to hear or to say.
-            self.greeted().into_iter().for_each(|link| self.close(link));
+            self.say_farewell(now);
         }
         fault
     }
