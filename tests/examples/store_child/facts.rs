@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::message::Body;
 use proto::{
-    ChainState, Change, Entry, EntryHeader, GroupId, LocalId, Member, MemberId, Notice, Wanted,
-    decode, encode,
+    ChainState, Change, Entry, EntryHeader, Fork, GroupId, LocalId, Member, MemberId, Notice,
+    Wanted, decode, encode,
 };
 use store::{Error, Reader, Row};
 use tests::memory::{Memory, shown};
@@ -207,6 +207,10 @@ fn remembered(facts: &mut Named, group: &GroupId, changes: &[Change]) {
     in_order(facts, "ops", ops.into_iter());
 }
 
+/// A [`Shown`] without its id.
+type EncodedRow =
+    (Option<LocalId>, MemberId, u64, Option<Vec<u8>>, Option<String>, Option<u64>, bool);
+
 /// A row of a timeline: what it is, and the words that are shown.
 struct Shown {
     id: [u8; 32],
@@ -326,10 +330,21 @@ pub(crate) fn judge(seen: &Seen, old: &Named, new: &Named, batches: u64) -> Verd
     Verdict::Bad(format!("PARTIAL not as before: {old}; not as after: {new}"))
 }
 
-/// Whether this is what a mended store tells anew of a chain (`store/src/mend.rs`): that it holds what is
-/// there. Then something was lost, and nothing is made up.
+/// Whether this is what a mended store tells anew (`store/src/mend.rs`): of a chain or a fork, that it holds
+/// what is there; of a message, no words, because those it has now were lost. Then something was lost, and
+/// nothing is made up.
 fn is_told_anew(name: &str, facts: &Named) -> bool {
     let Some((group, what)) = name.split_once(' ') else { return false };
+    let row = facts.get(name).filter(|_| what.starts_with("row "));
+    if let Some(bytes) = row {
+        let row = decode::<EncodedRow>(bytes, bytes.len()).unwrap();
+        return row.3.is_none() && row.4.is_none();
+    }
+    let fork = facts.get(name).filter(|_| what.starts_with("fork "));
+    if let Some(fork) = fork.and_then(|bytes| decode::<Fork>(bytes, bytes.len()).ok()) {
+        let is_there = |id| facts.contains_key(&format!("{group} entry {id}"));
+        return fork.branches.iter().all(|branch| is_there(branch.id));
+    }
     let chain = facts.get(name).filter(|_| what.starts_with("chain "));
     let Some(chain) = chain.and_then(|bytes| decode::<ChainState>(bytes, bytes.len()).ok()) else {
         return false;
