@@ -103,6 +103,7 @@ pub(crate) async fn join(
         (Outcome::Joined(joined), met) => {
             candidates.forget(&invitation);
             let mut changes: Vec<_> = joined.ops.iter().cloned().map(Change::Op).collect();
+            changes.extend(joined.changes.iter().cloned());
             changes.extend(met.map(|addr| Change::Met(joined.admitter, addr)));
             Ok((*joined, changes))
         }

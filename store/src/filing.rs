@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::group_keys::{Bucket, GroupKeys, Slot};
 use crate::record::{self, Lookup};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, ERASE, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, MET,
-    NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place, Table,
+    ARRIVAL, ARRIVING, CARD, CHAIN, COMPARED, ERASE, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE,
+    Known, LOCAL, MET, NOTE, NOTICES_KEPT, NoteRecord, OPS, OUTBOX, Place, Table,
 };
 use crate::seal::{self, Sealer as _, SpaceKeys};
 
@@ -77,6 +77,12 @@ impl Filing<'_> {
             Change::Held(member, seq) => self.write(&HELD.named(keys, &member.0), &(*member, *seq)),
             Change::Arrival(arrival) => {
                 self.write(&ARRIVAL.named(keys, &arrival.member.0), arrival)
+            }
+            Change::Compared(compared) => {
+                self.write(&COMPARED.named(keys, &compared.member.0), compared)
+            }
+            Change::Arriving(arriving) => {
+                self.write(&ARRIVING.named(keys, &arriving.admitter.0), arriving)
             }
             Change::Gone(gone) => self.on_gone(gone),
             Change::Unwritten(local) => self.on_unwritten(local),

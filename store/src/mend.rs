@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    Addr, Arrival, Branch, Card, ChainState, Dag, EntryBody, EntryHeader, Fork, Gone, Instead,
-    InviteSecret, MemberId, Op, Taken, Written,
+    Addr, Arrival, Arriving, Branch, Card, ChainState, Compared, Dag, EntryBody, EntryHeader, Fork,
+    Gone, Instead, InviteSecret, MemberId, Op, Taken, Written,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +18,9 @@ use crate::error::Error;
 use crate::group_keys::GroupKeys;
 use crate::record;
 use crate::rows::{
-    ARRIVAL, BODY, CARD, CHAIN, ERASE, EV, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known,
-    LOCAL, LOCAL_ADDED, MET, NOTE, NoteRecord, OPS, OUTBOX, Place, SEQ, Table,
+    ARRIVAL, ARRIVING, BODY, CARD, CHAIN, COMPARED, ERASE, EV, FORK, Filed, GONE, HELD, ID,
+    INSTEAD, INVITE, Known, LOCAL, LOCAL_ADDED, MET, NOTE, NoteRecord, OPS, OUTBOX, Place, SEQ,
+    Table,
 };
 use crate::seal::{Sealer, SpaceKeys};
 use crate::vault::KeyTable;
@@ -76,6 +77,8 @@ impl<'a> Mending<'a> {
         self.keep_readable::<Instead>(INSTEAD)?;
         self.keep_readable::<(MemberId, u32)>(HELD)?;
         self.keep_readable::<Arrival>(ARRIVAL)?;
+        self.keep_readable::<Compared>(COMPARED)?;
+        self.keep_readable::<Arriving>(ARRIVING)?;
         self.keep_readable::<u32>(ERASE)?;
         // A group whose rows are all gone is one that cannot be read, and none that never was.
         self.keep_readable::<u16>(LOCAL)?;

@@ -8,8 +8,8 @@ pub use messages::{Page, Row};
 use std::sync::Arc;
 
 use proto::{
-    Addr, Card, Change, Entry, EntryBody, Fork, Gone, GroupId, Instead, Member, MemberId, Notice,
-    Op,
+    Addr, Arriving, Card, Change, Compared, Entry, EntryBody, Fork, Gone, GroupId, Instead, Member,
+    MemberId, Notice, Op,
 };
 use serde::de::DeserializeOwned;
 
@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::group_keys::GroupKeys;
 use crate::record::{self, Records};
 use crate::rows::{
-    ARRIVAL, CARD, CHAIN, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known, LOCAL, LOCAL_PORT,
-    MET, NOTE, NoteRecord, OPS, OUTBOX, Place, Table,
+    ARRIVAL, ARRIVING, CARD, CHAIN, COMPARED, FORK, Filed, GONE, HELD, ID, INSTEAD, INVITE, Known,
+    LOCAL, LOCAL_PORT, MET, NOTE, NoteRecord, OPS, OUTBOX, Place, Table,
 };
 use crate::seal::Sealer as _;
 use crate::shared::Shared;
@@ -67,7 +67,7 @@ impl Reader {
 
     /// Everything that [`Change::is_kept_in_memory`] names: ops as they came, chains, written messages
     /// by `nth`, cards, invitations, where members were met, forks, bodies that are not to be kept when
-    /// they come, what members hold, and arrivals.
+    /// they come, what members hold, arrivals, words compared, and whom a newcomer has met.
     ///
     /// # Errors
     /// See [`Reader`].
@@ -88,6 +88,8 @@ impl Reader {
         let held: Vec<(MemberId, u32)> = self.all(&group, HELD)?;
         changes.extend(held.into_iter().map(|(member, seq)| Change::Held(member, seq)));
         changes.extend(self.all(&group, ARRIVAL)?.into_iter().map(Change::Arrival));
+        changes.extend(self.all(&group, COMPARED)?.into_iter().map(Change::Compared));
+        changes.extend(self.all(&group, ARRIVING)?.into_iter().map(Change::Arriving));
         Ok(changes)
     }
 
@@ -129,6 +131,36 @@ impl Reader {
         let _still = self.shared.reading();
         let group = self.shared.group(group)?;
         self.all(&group, HELD)
+    }
+
+    /// What is known of members from comparing words, in no order.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn compared(&self, group: &GroupId) -> Result<Vec<Compared>, Error> {
+        let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
+        self.all(&group, COMPARED)
+    }
+
+    /// How far this device has come since it was let in; none for who began the group.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn arriving(&self, group: &GroupId) -> Result<Option<Arriving>, Error> {
+        let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
+        Ok(self.all(&group, ARRIVING)?.pop())
+    }
+
+    /// The group's chains: what is held of each author's words.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub fn chains(&self, group: &GroupId) -> Result<Vec<proto::ChainState>, Error> {
+        let _still = self.shared.reading();
+        let group = self.shared.group(group)?;
+        self.all(&group, CHAIN)
     }
 
     /// At most `limit` notices of all groups with a cursor greater than `after`, ascending. The newest

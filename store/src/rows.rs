@@ -23,6 +23,8 @@
 //! 2c HELD     | member (16)                     up to where a member holds this device's chain
 //! 2d ARRIVAL  | member (16)                     someone who came lately
 //! 2e BODY     | name of the bucket (8) | name (16) what an entry says
+//! 2f COMPARED | member (16)                     words compared with a member
+//! 30 ARRIVING | admitter (16)                   whom a newcomer has met
 //! ```
 //!
 //! Numbers are big-endian, ids and names are keyed hashes. A number with a star is moved by a secret
@@ -56,6 +58,8 @@ pub(crate) const INSTEAD: Table = Table { tag: 0x2b, rest: 16 };
 pub(crate) const HELD: Table = Table { tag: 0x2c, rest: 16 };
 pub(crate) const ARRIVAL: Table = Table { tag: 0x2d, rest: 16 };
 pub(crate) const BODY: Table = Table { tag: 0x2e, rest: 24 };
+pub(crate) const COMPARED: Table = Table { tag: 0x2f, rest: 16 };
+pub(crate) const ARRIVING: Table = Table { tag: 0x30, rest: 16 };
 
 /// The schema version, in [`META`].
 pub(crate) const META_SCHEMA: [u8; 1] = [1];

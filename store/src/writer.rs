@@ -262,6 +262,8 @@ const fn begins_unit(change: &Change) -> bool {
         | Change::Displaced(_)
         | Change::Held(..)
         | Change::Arrival(_)
+        | Change::Compared(_)
+        | Change::Arriving(_)
         | Change::Notice(_) => false,
     }
 }

@@ -11,6 +11,7 @@ mod attacks;
 mod disks;
 mod evenings;
 mod fading;
+mod joining;
 mod membership;
 mod messaging;
 mod parting;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proto::message::Body;
-use proto::{Engine, EntryId, MemberId, OpId};
+use proto::{Compared, Engine, EntryId, MemberId, OpId};
 
 use crate::memory::shown;
 use crate::{World, reference};
@@ -118,6 +118,18 @@ impl World {
     #[must_use]
     pub fn is_member(&self, who: usize) -> bool {
         self.people[who].memory.me.is_some()
+    }
+
+    /// Whether someone was let in and has not met enough of the others yet to know whom by.
+    #[must_use]
+    pub fn is_arriving(&self, who: usize) -> bool {
+        self.people[who].memory.arriving().is_some_and(|arriving| !arriving.is_over)
+    }
+
+    /// What someone's device remembers of comparing words with another.
+    #[must_use]
+    pub fn compared(&self, who: usize, with: usize) -> Option<Compared> {
+        self.people[who].memory.compared(&self.id_of(with))
     }
 
     /// Whether someone's device runs.

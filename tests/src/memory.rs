@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proto::message::Body;
 use proto::{
-    Accepted, Change, EntryId, Fork, Gone, GroupId, Instead, Loaded, LocalId, Member, MemberId,
-    Notice, Op, Order, Wanted, Written,
+    Accepted, Arriving, Change, Compared, EntryId, Fork, Gone, GroupId, Instead, Loaded, LocalId,
+    Member, MemberId, Notice, Op, Order, Wanted, Written,
 };
 use store::Row;
 
@@ -82,6 +82,8 @@ impl Memory {
                 Change::Met(member, _) => self.keep(3, member.0, change),
                 Change::Held(member, _) => self.keep(4, member.0, change),
                 Change::Arrival(arrival) => self.keep(5, arrival.member.0, change),
+                Change::Compared(compared) => self.keep(6, compared.member.0, change),
+                Change::Arriving(arriving) => self.keep(7, arriving.admitter.0, change),
             }
         }
     }
@@ -130,6 +132,22 @@ impl Memory {
         let today = self.today;
         let ended = |accepted: &&mut Accepted| has_ended(accepted, today);
         self.entries.values_mut().filter(ended).for_each(|accepted| accepted.entry.body = None);
+    }
+
+    /// How far a newcomer has come.
+    pub(crate) fn arriving(&self) -> Option<Arriving> {
+        self.rest.values().find_map(|change| match change {
+            Change::Arriving(arriving) => Some(*arriving),
+            _ => None,
+        })
+    }
+
+    /// What is known of someone from comparing words.
+    pub(crate) fn compared(&self, member: &MemberId) -> Option<Compared> {
+        self.rest.values().find_map(|change| match change {
+            Change::Compared(compared) if compared.member == *member => Some(*compared),
+            _ => None,
+        })
     }
 
     pub(crate) fn holds(&self, id: &EntryId) -> bool {

@@ -9,13 +9,24 @@ use crate::World;
 impl World {
     /// Someone joins with a link, through whoever is awake and answers, in turn.
     pub fn join(&mut self, who: usize, link: &str) -> Result<(), JoinError> {
+        let others = 0..self.people.len();
+        let others: Vec<_> = others.filter(|at| *at != who && !self.people[*at].is_copy).collect();
+        self.join_through(who, &others, link)
+    }
+
+    /// Someone joins with a link through one of these, in turn; copies of devices may be among them.
+    pub fn join_through(
+        &mut self,
+        who: usize,
+        admitters: &[usize],
+        link: &str,
+    ) -> Result<(), JoinError> {
         let invitation = Invitation::from_text(link)?;
         let mut candidate = Candidate::new(self.now(), &mut self.rng);
         let mut last = JoinError::Broken;
-        for admitter in 0..self.people.len() {
+        for admitter in admitters.iter().copied() {
             for _ in 0..20 {
-                let is_there = self.is_awake(admitter) && !self.people[admitter].is_copy;
-                if admitter == who || !is_there {
+                if !self.is_awake(admitter) {
                     break;
                 }
                 candidate = self.try_join(who, admitter, (invitation.clone(), candidate));
@@ -71,6 +82,7 @@ impl World {
                 JoinStep::Joined(joined) => {
                     let group = joined.member.group;
                     self.people[who].begin(joined.member, joined.ops);
+                    self.people[who].commit(joined.changes);
                     self.people[who].candidate = Some(newcomer.into_candidate());
                     self.people[who].outcome = Some(Ok(group));
                     self.break_stream(link);

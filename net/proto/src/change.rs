@@ -49,6 +49,10 @@ pub enum Change {
     Held(MemberId, u32),
     /// Someone who came lately. Replaces the one before.
     Arrival(Arrival),
+    /// What is known of a member from comparing words. Replaces the one before.
+    Compared(Compared),
+    /// Whom this device has met since it was let in. Replaces the one before.
+    Arriving(Arriving),
     /// Something that a person may want to hear of. Gets the next cursor; not replayed.
     Notice(Notice),
 }
@@ -169,6 +173,45 @@ pub struct Arrival {
     pub is_objected: bool,
 }
 
+/// Words that two people may compare, and whether they did. Known to this device alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// With whom.
+    pub member: MemberId,
+    /// What the two devices agreed on when one let the other in: the same on both when nobody stood between
+    /// them. None for everyone else.
+    pub joined_with: Option<[u8; 32]>,
+    /// The person here said that the words were the same.
+    pub is_verified: bool,
+}
+
+/// How far a newcomer has come: until they have met the inviter, or two others than whoever let them in,
+/// nothing but that one's word says that this is the group they were invited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arriving {
+    /// Who made the invitation.
+    pub inviter: MemberId,
+    /// Who let this device in.
+    pub admitter: MemberId,
+    /// Someone else who was met.
+    pub met: Option<MemberId>,
+    /// It has arrived.
+    pub is_over: bool,
+}
+
+impl Arriving {
+    /// Takes in that a link to a member is up. False when that changes nothing.
+    pub(crate) fn meet(&mut self, member: MemberId) -> bool {
+        let before = *self;
+        let is_second = self.met.is_some_and(|met| met != member) && member != self.admitter;
+        self.is_over |= member == self.inviter || is_second;
+        if member != self.admitter {
+            self.met = self.met.or(Some(member));
+        }
+        before != *self && !before.is_over
+    }
+}
+
 /// A message written before the first catch-up of a run had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
@@ -285,6 +328,7 @@ impl Change {
             Self::Met(..) | Self::Fork(_) | Self::Gone(_) | Self::Held(..) | Self::Arrival(_) => {
                 true
             }
+            Self::Compared(_) | Self::Arriving(_) => true,
             Self::Entry(_)
             | Self::Instead(_)
             | Self::Unwritten(_)

@@ -3,7 +3,7 @@
 use fixedbitset::FixedBitSet;
 use rand_core::CryptoRng;
 
-use crate::change::{Arrival, Change};
+use crate::change::{Arrival, Change, Compared};
 use crate::control::{Leave, OpBody, Welcome};
 use crate::encoding::List;
 use crate::engine::{Done, Engine};
@@ -40,6 +40,32 @@ impl<R: CryptoRng> Engine<R> {
         self.arrivals.insert(member, arrival);
         self.persist(vec![Change::Arrival(arrival)]);
         Ok(Done::Nothing)
+    }
+
+    /// A person compared words with someone, and they were the same.
+    pub(crate) fn verify(&mut self, member: MemberId) -> Result<Done, Refusal> {
+        if member == self.me.id || !self.dag.members().contains(&member) {
+            return Err(Refusal::NoSuchMember);
+        }
+        let joined_with = self.compared.get(&member).and_then(|compared| compared.joined_with);
+        self.keep_compared(Compared { member, joined_with, is_verified: true });
+        Ok(Done::Nothing)
+    }
+
+    pub(crate) fn keep_compared(&mut self, compared: Compared) {
+        if self.compared.insert(compared.member, compared) != Some(compared) {
+            self.persist(vec![Change::Compared(compared)]);
+        }
+    }
+
+    /// A link to someone is up: whoever was let in knows more of the group than before.
+    pub(crate) fn note_met(&mut self, member: MemberId) {
+        if let Some(arriving) = &mut self.arriving
+            && arriving.meet(member)
+        {
+            let change = Change::Arriving(*arriving);
+            self.persist(vec![change]);
+        }
     }
 
     /// Someone is seen here for the first time.

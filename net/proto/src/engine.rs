@@ -18,7 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rand_core::CryptoRng;
 
 use crate::address::{Addr, Card};
-use crate::change::{Arrival, Change, Gone, InviteSecret, Notice, Path, Written};
+use crate::change::{
+    Arrival, Arriving, Change, Compared, Gone, InviteSecret, Notice, Path, Written,
+};
 use crate::clock::Clock;
 use crate::control::Dag;
 use crate::error::{Refusal, Reject};
@@ -98,6 +100,10 @@ pub struct Engine<R> {
     pub(crate) gone: BTreeMap<(MemberId, EntryId), Gone>,
     /// Those who are not counted in yet.
     pub(crate) arrivals: BTreeMap<MemberId, Arrival>,
+    /// What is known of others from comparing words.
+    pub(crate) compared: BTreeMap<MemberId, Compared>,
+    /// How far this device has come since it was let in; none for who began the group.
+    pub(crate) arriving: Option<Arriving>,
     /// Up to where others hold our own chain, and of whom that is not durable yet.
     pub(crate) held: BTreeMap<MemberId, u32>,
     pub(crate) held_unsaved: BTreeSet<MemberId>,
@@ -171,6 +177,8 @@ impl<R: CryptoRng> Engine<R> {
             clock: Clock::default(),
             gone: BTreeMap::new(),
             arrivals: BTreeMap::new(),
+            compared: BTreeMap::new(),
+            arriving: None,
             held: BTreeMap::new(),
             held_unsaved: BTreeSet::new(),
             acks: BTreeSet::new(),
@@ -345,6 +353,10 @@ impl<R: CryptoRng> Engine<R> {
             Change::Arrival(arrival) => {
                 self.arrivals.insert(arrival.member, arrival);
             }
+            Change::Compared(compared) => {
+                self.compared.insert(compared.member, compared);
+            }
+            Change::Arriving(arriving) => self.arriving = Some(arriving),
             Change::Op(_)
             | Change::Entry(_)
             | Change::Instead(_)
@@ -374,6 +386,7 @@ impl<R: CryptoRng> Engine<R> {
             Command::CancelInvite(invite) => self.cancel_invite(now, invite).map(Some),
             Command::Welcome(member) => self.welcome(now, member).map(Some),
             Command::Object(member) => self.object(now, member).map(Some),
+            Command::Verify(member) => self.verify(member).map(Some),
             Command::Leave => self.leave(now).map(Some),
             Command::Reachable(addrs) => {
                 self.on_reachable(now, addrs);

@@ -77,6 +77,9 @@ pub enum Refusal {
     /// Whom one let in oneself, who is no member, or who was counted in.
     #[error("this person cannot be counted in by you")]
     NotToWelcome,
+    /// Whom it is about is not in the group, or is this device itself.
+    #[error("there is no such person in the group")]
+    NoSuchMember,
     /// Only who made it may do that.
     #[error("only who made it may do that")]
     NotYours,

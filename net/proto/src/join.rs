@@ -87,6 +87,13 @@ fn commitment(nonce: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
     kdf(Label::SasCommit, &[nonce, digest])
 }
 
+/// What the two people of a join may compare as words. Each side adds a nonce, and the newcomer is bound to
+/// theirs before they see the other: whoever stands between has one guess (docs/protocol.md, "Joining").
+fn sas(session: &[u8], offer: &[u8; 32], keys: &Keys) -> [u8; 32] {
+    let digest = keys_digest(&keys.keys, &keys.prekey, &keys.subkey);
+    kdf(Label::Sas, &[session, offer, &keys.nonce, &digest])
+}
+
 /// J1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Commit {

@@ -69,6 +69,10 @@ labels! {
     InvBy = "inv-by",
     /// Commits a newcomer to their keys.
     SasCommit = "sas-commit",
+    /// What two people compare after a join.
+    Sas = "sas",
+    /// What people compare to know that a member is who they think.
+    Safety = "safety",
     /// Prologue of a join.
     Join = "join",
     /// Signature of whoever lets someone in.

@@ -146,6 +146,13 @@ pub fn keys_digest(keys: &MemberKeys, prekey: &PrekeyBody, subkey: &SubkeyBody) 
     kdf(Label::Keys, &[&keys, &prekey, &subkey])
 }
 
+/// What stands for a member when people compare words (docs/protocol.md, "Comparing words"): the id commits to
+/// the group and to all of the member's keys, so whoever has other keys has other words.
+#[must_use]
+pub fn safety(group: &GroupId, member: &MemberId) -> [u8; 32] {
+    kdf(Label::Safety, &[&group.0, &member.0])
+}
+
 /// A member's secret keys. Wiped when dropped.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct MemberSecrets {

@@ -69,8 +69,8 @@ mod writing;
 
 pub use address::{Addr, Card};
 pub use change::{
-    Accepted, Arrival, Branch, ChainState, Change, Fork, Gone, Instead, InviteSecret, Loaded,
-    Notice, Path, Wanted, Written,
+    Accepted, Arrival, Arriving, Branch, ChainState, Change, Compared, Fork, Gone, Instead,
+    InviteSecret, Loaded, Notice, Path, Wanted, Written,
 };
 pub use control::{
     Add, Agreement, Dag, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
@@ -83,7 +83,9 @@ pub use founding::Founding;
 pub use ids::{EntryId, GroupId, LinkId, LocalId, MemberId, NotAnId, OpId, RequestId, Ticket};
 pub use join::{Candidate, Invitation, JoinStep, Joined, Newcomer, No, Offer};
 pub use kdf::Label;
-pub use keys::{Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody, keys_digest};
+pub use keys::{
+    Member, MemberKeys, MemberSecrets, PrekeyBody, Sig, SubkeyBody, keys_digest, safety,
+};
 pub use link::Ends;
 pub use log::{Ends as EntryEnds, Entry, EntryBody, EntryHeader, Order, Own, SeqRange, Versions};
 pub use noise::Role;

@@ -332,6 +332,7 @@ impl<R: CryptoRng> Engine<R> {
         self.plan_merge(now);
         let Some(up) = self.up(link) else { return };
         let (member, path): (MemberId, Path) = (up.member, up.path);
+        self.note_met(member);
         self.persist(vec![Change::Notice(Notice::LinkUp(member, path))]);
         self.event(Event::LinkUp(link, member, path));
         self.send_cards(link);

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use proto::{
-    Accepted, Arrival, Branch, Change, EntryId, Fork, GroupId, Loaded, LocalId, MemberId, OpId,
-    SeqRange, Wanted,
+    Accepted, Arrival, Arriving, Branch, Change, Compared, EntryId, Fork, GroupId, Loaded, LocalId,
+    MemberId, OpId, SeqRange, Wanted,
 };
 
 use super::bench::{Bench, accepted, entry, member, op, signed, wanted, written};
@@ -74,6 +74,29 @@ fn what_members_hold_and_who_came_lately_is_given_back_as_it_was_said_last() {
         assert!(remembered.contains(&change), "{change:?}");
     }
     assert!(remembered.iter().all(Change::is_kept_in_memory));
+}
+
+#[test]
+fn words_compared_and_whom_a_newcomer_met_are_given_back_as_they_were_said_last() {
+    let mut bench = Bench::new();
+    let (one, two) = (MemberId([1; 32]), MemberId([2; 32]));
+    let compared =
+        |member, is_verified| Compared { member, joined_with: Some([3; 32]), is_verified };
+    let arriving = |met| Arriving { inviter: one, admitter: two, met, is_over: false };
+    let first = [Change::Compared(compared(one, false)), Change::Arriving(arriving(None))];
+    let group = bench.join(1, &first);
+    assert_eq!(bench.reader().arriving(&group).unwrap(), Some(arriving(None)));
+    bench.commit(
+        group,
+        &[Change::Compared(compared(one, true)), Change::Arriving(arriving(Some(one)))],
+    );
+    bench.commit(group, &[Change::Compared(compared(two, false))]);
+    let bench = bench.reopened();
+    let mut known = bench.reader().compared(&group).unwrap();
+    known.sort_by_key(|compared| compared.member);
+    assert_eq!(known, [compared(one, true), compared(two, false)]);
+    assert_eq!(bench.reader().arriving(&group).unwrap(), Some(arriving(Some(one))));
+    assert_eq!(bench.reader().remembered(&group).unwrap().len(), 3);
 }
 
 #[test]

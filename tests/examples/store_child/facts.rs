@@ -196,6 +196,10 @@ fn remembered(facts: &mut Named, group: &GroupId, changes: &[Change]) {
             Change::Gone(gone) => (format!("gone {} {}", gone.id, gone.author), encode(gone)),
             Change::Held(member, seq) => (format!("held {member}"), encode(seq)),
             Change::Arrival(arrival) => (format!("arrival {}", arrival.member), encode(arrival)),
+            Change::Compared(compared) => {
+                (format!("compared {}", compared.member), encode(compared))
+            }
+            Change::Arriving(arriving) => ("arriving".to_owned(), encode(arriving)),
             Change::Entry(_)
             | Change::Instead(_)
             | Change::Unwritten(_)

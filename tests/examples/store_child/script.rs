@@ -5,9 +5,10 @@
 
 use proto::message::{Body, Edit, TakeBack, Text as Words};
 use proto::{
-    Accepted, Addr, Arrival, Branch, Bytes, Card, ChainState, Change, Entry, EntryBody, EntryEnds,
-    EntryHeader, EntryId, Fork, Gone, GroupId, Instead, InviteSecret, Label, List, LocalId, Member,
-    MemberId, MemberSecrets, Notice, Now, Op, OpId, Order, Own, Text, Versions, Written,
+    Accepted, Addr, Arrival, Arriving, Branch, Bytes, Card, ChainState, Change, Compared, Entry,
+    EntryBody, EntryEnds, EntryHeader, EntryId, Fork, Gone, GroupId, Instead, InviteSecret, Label,
+    List, LocalId, Member, MemberId, MemberSecrets, Notice, Now, Op, OpId, Order, Own, Text,
+    Versions, Written,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -336,7 +337,7 @@ impl<'a> Batch<'a> {
         let number = u32::try_from(self.below(100_000)).unwrap();
         let port = u16::try_from(self.below(60_000)).unwrap();
         self.cost += 1_500;
-        let change = match self.below(6) {
+        let change = match self.below(8) {
             0 => {
                 let now = Now { unix_ms: number.into(), ..Now::default() };
                 Change::Card(Card::new(&self.group.people[who], &[], now))
@@ -353,6 +354,16 @@ impl<'a> Batch<'a> {
                 join_psk: bytes(self.rng),
                 disc: bytes(self.rng),
             }),
+            5 => Change::Compared(Compared {
+                member,
+                joined_with: Some(bytes(self.rng)),
+                is_verified: number.is_multiple_of(2),
+            }),
+            6 => {
+                let (inviter, admitter) = (self.group.people[0].id, self.group.people[1].id);
+                let is_over = number.is_multiple_of(2);
+                Change::Arriving(Arriving { inviter, admitter, met: Some(member), is_over })
+            }
             _ => {
                 let (id, prev) = (EntryId(bytes(self.rng)), EntryId(bytes(self.rng)));
                 let branch = Branch { id, prev, lamport: number.into(), ops: Vec::new() };

@@ -119,6 +119,8 @@ pub enum Command {
     Welcome(MemberId),
     /// Do not count someone in without being asked.
     Object(MemberId),
+    /// The person compared words with someone, and they were the same. Nobody else hears of it.
+    Verify(MemberId),
     /// Leave the group, for good.
     Leave,
     /// This device can be reached here now.

@@ -2,9 +2,9 @@
 
 use rand_core::CryptoRng;
 
-use super::{Admitted, Commit, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue};
+use super::{Admitted, Commit, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue, sas};
 use crate::address::Addr;
-use crate::change::{Change, InviteSecret};
+use crate::change::{Change, Compared, InviteSecret};
 use crate::control::{Add, Invite, InviteCancel, OpBody};
 use crate::encoding::List;
 use crate::engine::{Channel, Done, Engine};
@@ -41,7 +41,7 @@ enum State {
     /// J1 is due.
     Commit { session: Box<Session>, invite: OpId },
     /// The offer is sent and a person is reading it; J3 is due.
-    Reading { session: Box<Session>, invite: OpId, commit: Commit },
+    Reading { session: Box<Session>, invite: OpId, commit: Commit, nonce: [u8; 32] },
     /// All is said.
     Over,
 }
@@ -195,18 +195,23 @@ impl<R: CryptoRng> Engine<R> {
                     return Err(Reject::OutOfTurn);
                 };
                 let answer = self.offer(now, &invite, commit.again);
-                let goes_on = matches!(answer, JoinMsg::Offer(_));
+                let nonce =
+                    if let JoinMsg::Offer(offer) = &answer { Some(offer.nonce) } else { None };
                 let send = frame::seal(&mut session, &answer.encode())?;
                 self.transmit(link, send);
-                let patience = if goes_on { JOIN_READING_MS } else { HANDSHAKE_MS };
+                let patience = if nonce.is_some() { JOIN_READING_MS } else { HANDSHAKE_MS };
                 admission.due = now.instant.after_ms(patience);
-                admission.state =
-                    if goes_on { State::Reading { session, invite, commit } } else { State::Over };
+                admission.state = nonce.map_or(State::Over, |nonce| State::Reading {
+                    session,
+                    invite,
+                    commit,
+                    nonce,
+                });
             }
-            State::Reading { mut session, invite, commit } => {
+            State::Reading { mut session, invite, commit, nonce } => {
                 admission.reassembly.push(&mut session, frame)?;
                 let Some(bytes) = admission.reassembly.next()? else {
-                    admission.state = State::Reading { session, invite, commit };
+                    admission.state = State::Reading { session, invite, commit, nonce };
                     self.channels.insert(link, Channel::Joining(Box::new(admission), deframer));
                     return Ok(());
                 };
@@ -216,7 +221,7 @@ impl<R: CryptoRng> Engine<R> {
                 if !same(&keys.commitment(), &commit.commitment) {
                     return Err(Reject::Handshake);
                 }
-                self.admit(now, link, &mut session, (invite, *keys))?;
+                self.admit(now, link, &mut session, (invite, nonce, *keys))?;
                 admission.due = now.instant.after_ms(HANDSHAKE_MS);
                 admission.state = State::Over;
             }
@@ -294,7 +299,7 @@ impl<R: CryptoRng> Engine<R> {
         now: Now,
         link: LinkId,
         session: &mut Session,
-        (invite, keys): (OpId, Keys),
+        (invite, nonce, keys): (OpId, [u8; 32], Keys),
     ) -> Result<(), Reject> {
         // Someone else may have come in with it while this person was reading.
         let member = keys.keys.member_id(&self.me.group);
@@ -304,6 +309,7 @@ impl<R: CryptoRng> Engine<R> {
             return Ok(());
         }
         let digest = keys_digest(&keys.keys, &keys.prekey, &keys.subkey);
+        let joined_with = Some(sas(session.hash(), &nonce, &keys));
         let add = Add {
             invite,
             keys: keys.keys,
@@ -317,6 +323,8 @@ impl<R: CryptoRng> Engine<R> {
         if self.dag.user_of(&invite) != Some(member) {
             self.sign_op(now, &OpBody::Add(Box::new(add)))?;
         }
+        let is_verified = self.compared.get(&member).is_some_and(|before| before.is_verified);
+        self.keep_compared(Compared { member, joined_with, is_verified });
         let sig = self.me.secrets.sign_as_member(Label::JoinSig, &[session.hash(), &digest]);
         let admitted = JoinMsg::Admitted(Admitted { admitter: self.me.id, sig });
         let mut send = frame::seal(session, &admitted.encode())?;
@@ -398,7 +406,7 @@ mod tests {
             r.read(&i.write().unwrap()).unwrap();
             i.read(&r.write().unwrap()).unwrap();
             let mut session = r.finish().unwrap();
-            let admitted = wren.admit(now, LinkId(1), &mut session, (invite, keys));
+            let admitted = wren.admit(now, LinkId(1), &mut session, (invite, [0; 32], keys));
             let sent = std::iter::from_fn(|| wren.poll_output())
                 .any(|output| matches!(output, Output::Transmit { .. }));
             (admitted.is_ok(), sent)

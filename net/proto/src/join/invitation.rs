@@ -96,6 +96,13 @@ impl Invitation {
         same(&self.anchor, &first::<16>(&anchor))
     }
 
+    /// Whether this invitation was made by whoever has that identity key.
+    #[must_use]
+    pub(crate) fn is_by(&self, inviter_ik: &[u8; 32]) -> bool {
+        let by = mac(&kdf(Label::InvBy, &[&self.seed]), &[inviter_ik]);
+        same(&self.by, &first::<8>(&by))
+    }
+
     /// The link.
     #[must_use]
     pub fn to_text(&self) -> String {

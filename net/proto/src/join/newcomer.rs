@@ -2,7 +2,8 @@
 
 use rand_core::CryptoRng;
 
-use super::{Commit, Invitation, JoinMsg, Keys, No, Offer, commitment, prologue};
+use super::{Commit, Invitation, JoinMsg, Keys, No, Offer, commitment, prologue, sas};
+use crate::change::{Arriving, Change, Compared};
 use crate::control::{Dag, Op};
 use crate::encoding::Text;
 use crate::error::{JoinError, Reject};
@@ -59,6 +60,8 @@ pub struct Joined {
     pub ops: Vec<Op>,
     /// Who let them in.
     pub admitter: MemberId,
+    /// What else is to be remembered with the ops, of the admitter and of the inviter.
+    pub changes: Vec<Change>,
 }
 
 enum State {
@@ -270,7 +273,19 @@ impl Newcomer {
             secrets: self.candidate.secrets.clone(),
             name: self.name.clone(),
         };
-        Ok(Joined { member, ops, admitter })
+        let (inviter, invite) =
+            dag.invite(&offer.invite).ok_or(Reject::Op("no such invitation"))?;
+        let is_ours = invite.inv_pk == self.invitation.public();
+        let inviter_ik = dag.keys(&inviter).map(|keys| keys.ik);
+        if !is_ours || !inviter_ik.is_some_and(|ik| self.invitation.is_by(&ik)) {
+            return Err(Reject::Foreign);
+        }
+        let joined_with = Some(sas(session.hash(), &offer.nonce, &self.keys));
+        let changes = vec![
+            Change::Compared(Compared { member: admitter, joined_with, is_verified: false }),
+            Change::Arriving(Arriving { inviter, admitter, met: None, is_over: false }),
+        ];
+        Ok(Joined { member, ops, admitter, changes })
     }
 }
 
