@@ -5,6 +5,7 @@
 //! keys.rs     23 a_public_key_is_32_bytes_wherever_it_stands
 //! groups.rs   16 one_text_per_id, 32 cross_group_replay
 //! floods.rs   26 absurd_frontier_is_bounded, 28 heads_bounded
+//! joins.rs    30 join_mitm, sas_grinding_blocked, 31 uks_rejected
 //! views.rs    7 view_never_shrinks
 //! found.rs    what reading the code to break it brought to light
 //! ```
@@ -15,6 +16,7 @@ mod bytes;
 mod floods;
 mod found;
 mod groups;
+mod joins;
 mod keys;
 mod views;
 

@@ -68,12 +68,12 @@ pub struct Offer {
 /// A newcomer's keys, with what proves that they hold them and the invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Keys {
-    nonce: [u8; 32],
-    keys: MemberKeys,
-    prekey: PrekeyBody,
-    subkey: SubkeyBody,
-    join_sig: Sig,
-    self_sig: Sig,
+    pub(crate) nonce: [u8; 32],
+    pub(crate) keys: MemberKeys,
+    pub(crate) prekey: PrekeyBody,
+    pub(crate) subkey: SubkeyBody,
+    pub(crate) join_sig: Sig,
+    pub(crate) self_sig: Sig,
 }
 
 impl Keys {
@@ -83,13 +83,13 @@ impl Keys {
     }
 }
 
-fn commitment(nonce: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn commitment(nonce: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
     kdf(Label::SasCommit, &[nonce, digest])
 }
 
 /// What the two people of a join may compare as words. Each side adds a nonce, and the newcomer is bound to
 /// theirs before they see the other: whoever stands between has one guess (docs/protocol.md, "Joining").
-fn sas(session: &[u8], offer: &[u8; 32], keys: &Keys) -> [u8; 32] {
+pub(crate) fn sas(session: &[u8], offer: &[u8; 32], keys: &Keys) -> [u8; 32] {
     let digest = keys_digest(&keys.keys, &keys.prekey, &keys.subkey);
     kdf(Label::Sas, &[session, offer, &keys.nonce, &digest])
 }
@@ -97,9 +97,9 @@ fn sas(session: &[u8], offer: &[u8; 32], keys: &Keys) -> [u8; 32] {
 /// J1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Commit {
-    commitment: [u8; 32],
+    pub(crate) commitment: [u8; 32],
     /// Set when J3 was sent before: the invitation may be used up by this very newcomer.
-    again: Option<MemberId>,
+    pub(crate) again: Option<MemberId>,
 }
 
 /// Who let the newcomer in, and their signature over this very session.
@@ -159,6 +159,6 @@ impl JoinMsg {
     }
 }
 
-fn prologue(ends: &Ends) -> Vec<u8> {
+pub(crate) fn prologue(ends: &Ends) -> Vec<u8> {
     framed(Label::Join, &[&[SUITE], &ends.initiator, &ends.responder])
 }

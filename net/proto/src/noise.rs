@@ -8,12 +8,15 @@
 //!
 //! Read next: [`crate::link`] for `KKpsk0` between members, [`crate::join`] for `NNpsk0`.
 
+#[cfg(test)]
+mod vectors;
+
 use core::fmt;
 
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::{CryptoResolver, DefaultResolver, RingResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
-use snow::{Builder, HandshakeState, TransportState};
+use snow::{Builder, Error, HandshakeState, TransportState};
 
 use crate::error::Reject;
 use crate::kdf::Label;
@@ -237,7 +240,7 @@ impl CryptoResolver for Resolver {
 struct Seeded(blake3::OutputReader);
 
 impl Random for Seeded {
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
         self.0.fill(dest);
         Ok(())
     }
