@@ -1,6 +1,6 @@
 //! Between the protocol's addresses and libp2p's.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
@@ -16,28 +16,40 @@ pub fn parse(text: &str) -> Result<Multiaddr, Error> {
     text.parse().map_err(|_malformed| Error::BadAddress)
 }
 
-/// The protocol's form of a TCP address; none for anything else. A PeerId is left out.
+/// The protocol's form of a TCP or QUIC address; none for anything else. A PeerId is left out.
 pub(crate) fn from_multiaddr(multiaddr: &Multiaddr) -> Option<Addr> {
     let mut parts = multiaddr.iter();
-    match (parts.next()?, parts.next()?) {
-        (Protocol::Ip4(ip), Protocol::Tcp(port)) => Some(Addr::Tcp4(ip.octets(), port)),
-        (Protocol::Ip6(ip), Protocol::Tcp(port)) => Some(Addr::Tcp6(ip.octets(), port)),
+    match (parts.next()?, parts.next()?, parts.next()) {
+        (Protocol::Ip4(ip), Protocol::Tcp(port), _) => Some(Addr::Tcp4(ip.octets(), port)),
+        (Protocol::Ip6(ip), Protocol::Tcp(port), _) => Some(Addr::Tcp6(ip.octets(), port)),
+        (Protocol::Ip4(ip), Protocol::Udp(port), Some(Protocol::QuicV1)) => {
+            Some(Addr::Quic4(ip.octets(), port))
+        }
+        (Protocol::Ip6(ip), Protocol::Udp(port), Some(Protocol::QuicV1)) => {
+            Some(Addr::Quic6(ip.octets(), port))
+        }
         (
             Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name),
             Protocol::Tcp(port),
+            _,
         ) => Some(Addr::Dns(proto::Text::new(name.into_owned())?, port)),
-        (_, _) => None,
+        (_, _, _) => None,
     }
 }
 
 /// What to dial for an address; none for what this build does not speak.
 pub(crate) fn to_multiaddr(addr: &Addr) -> Option<Multiaddr> {
-    let of =
+    let tcp =
         |host: Protocol<'static>, port| Multiaddr::empty().with(host).with(Protocol::Tcp(port));
+    let quic = |host: Protocol<'static>, port| {
+        Multiaddr::empty().with(host).with(Protocol::Udp(port)).with(Protocol::QuicV1)
+    };
     match addr {
-        Addr::Tcp4(ip, port) => Some(of(Protocol::Ip4(Ipv4Addr::from(*ip)), *port)),
-        Addr::Tcp6(ip, port) => Some(of(Protocol::Ip6(Ipv6Addr::from(*ip)), *port)),
-        Addr::Quic4(..) | Addr::Quic6(..) | Addr::Dns(..) | Addr::MeetingPoint(..) => None,
+        Addr::Tcp4(ip, port) => Some(tcp(Protocol::Ip4(Ipv4Addr::from(*ip)), *port)),
+        Addr::Tcp6(ip, port) => Some(tcp(Protocol::Ip6(Ipv6Addr::from(*ip)), *port)),
+        Addr::Quic4(ip, port) => Some(quic(Protocol::Ip4(Ipv4Addr::from(*ip)), *port)),
+        Addr::Quic6(ip, port) => Some(quic(Protocol::Ip6(Ipv6Addr::from(*ip)), *port)),
+        Addr::Dns(..) | Addr::MeetingPoint(..) => None,
     }
 }
 
@@ -45,13 +57,31 @@ pub(crate) fn to_multiaddr(addr: &Addr) -> Option<Multiaddr> {
 pub(crate) fn with_port(multiaddr: &Multiaddr, port: u16) -> Multiaddr {
     multiaddr
         .iter()
-        .map(|part| if matches!(part, Protocol::Tcp(_)) { Protocol::Tcp(port) } else { part })
+        .map(|part| match part {
+            Protocol::Tcp(_) => Protocol::Tcp(port),
+            Protocol::Udp(_) => Protocol::Udp(port),
+            other => other,
+        })
         .collect()
 }
 
-/// The port of a TCP address.
-pub(crate) fn tcp_port(multiaddr: &Multiaddr) -> Option<u16> {
-    multiaddr.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None })
+/// The port of a TCP or QUIC address.
+pub(crate) fn port_of(multiaddr: &Multiaddr) -> Option<u16> {
+    multiaddr.iter().find_map(|part| {
+        if let Protocol::Tcp(port) | Protocol::Udp(port) = part { Some(port) } else { None }
+    })
+}
+
+/// Whether nothing listens on a port of any interface. A swarm shares its ports with whoever else does, so that
+/// it can dial from them; two groups never may.
+pub(crate) fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+}
+
+/// A port that is free now; 0 when the system names none.
+pub(crate) fn any_free() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0));
+    listener.and_then(|listener| listener.local_addr()).map_or(0, |address| address.port())
 }
 
 /// Whether an address can be told to others: no wildcard, and loopback only when that is where this
@@ -97,8 +127,14 @@ mod tests {
 
     #[test]
     fn an_address_survives_the_way_there_and_back() {
-        for text in ["/ip4/192.168.1.5/tcp/4001", "/ip6/fd00::1/tcp/9"] {
+        for text in [
+            "/ip4/192.168.1.5/tcp/4001",
+            "/ip6/fd00::1/tcp/9",
+            "/ip4/192.168.1.5/udp/4001/quic-v1",
+            "/ip6/fd00::1/udp/9/quic-v1",
+        ] {
             let multiaddr = parse(text).unwrap();
+            assert_eq!(port_of(&with_port(&multiaddr, 77)), Some(77));
             assert_eq!(to_multiaddr(&from_multiaddr(&multiaddr).unwrap()), Some(multiaddr));
         }
         assert!(parse("/ip4/999.1.1.1/tcp/x").is_err());

@@ -1,14 +1,14 @@
-//! A swarm: TCP, libp2p's own Noise and yamux below our links, mDNS if wanted.
+//! A swarm: TCP and QUIC, libp2p's own Noise and yamux or TLS below our links, mDNS if wanted.
 //!
 //! A fresh Ed25519 key for every swarm: a PeerId names nobody and lives for one run.
 
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::mdns;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, StreamProtocol};
 use libp2p::{Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{identify, mdns};
 
 use crate::error::Error;
 
@@ -27,11 +27,15 @@ const IDLE: Duration = Duration::from_secs(15);
 const MDNS_QUERY: Duration = Duration::from_secs(60);
 const MDNS_TTL: Duration = Duration::from_secs(180);
 
+/// What identify says of us: the protocol that libp2p programs name, and nothing more.
+const IDENTIFY: &str = "/ipfs/id/1.0.0";
+
 /// What a swarm does beside connecting.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) streams: libp2p_stream::Behaviour,
+    pub(crate) identify: identify::Behaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
@@ -42,6 +46,7 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| runtime(&error))?
+        .with_quic()
         .with_behaviour(|key| {
             let config =
                 mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY, enable_ipv6: false };
@@ -57,6 +62,7 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
             Behaviour {
                 limits: connection_limits::Behaviour::new(limits),
                 streams: libp2p_stream::Behaviour::new(),
+                identify: identify::Behaviour::new(unnamed(key.public())),
                 mdns: mdns.into(),
             }
         })
@@ -64,4 +70,14 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
         .build();
     Ok(swarm)
+}
+
+/// What anyone who connects may know: a key that lives for one run, and the names of our streams. No address of
+/// ours, no name or version of the program; and what they say of themselves is not kept.
+fn unnamed(key: libp2p::identity::PublicKey) -> identify::Config {
+    identify::Config::new(IDENTIFY.to_owned(), key)
+        .with_agent_version(String::new())
+        .with_hide_listen_addrs(true)
+        .with_push_listen_addr_updates(false)
+        .with_cache_size(0)
 }

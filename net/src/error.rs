@@ -33,6 +33,9 @@ pub enum Error {
     /// The network is down, or going down.
     #[error("the network has stopped")]
     Stopped,
+    /// The group's task had to be given up; it starts again by itself.
+    #[error("the group's network failed and starts again")]
+    Panicked,
     /// The store failed; the group stopped rather than go on without it.
     #[error("the store failed: {0}")]
     Store(std::sync::Arc<store::Error>),

@@ -52,6 +52,8 @@ pub(crate) enum GroupCommand {
     Engine(Command, Answer<Done>),
     Invite(u64, bool, Answer<Done>),
     Dial(Multiaddr, Answer<()>),
+    #[cfg(test)]
+    Panic,
 }
 
 /// A stream, as it is run here.
@@ -265,6 +267,9 @@ impl GroupTask {
                     if addresses { invitation_addrs(&self.reachable, others) } else { Vec::new() };
                 self.command(Command::Invite { expires_secs, addrs }, Some(answer)).await
             }
+            #[cfg(test)]
+            #[expect(clippy::panic, reason = "what a test wants to see survived")]
+            GroupCommand::Panic => panic!("as a test wanted"),
             GroupCommand::Dial(address, answer) => {
                 let dial = DialOpts::from(address);
                 let connection = dial.connection_id();
@@ -513,8 +518,10 @@ impl GroupTask {
             .filter(|address| address::is_tellable(address, on_loopback))
             .filter_map(address::from_multiaddr)
             .collect();
+        // Invitations and cards have room for few: first one way to every interface, then the other.
+        self.reachable.sort_by_key(|addr| matches!(addr, Addr::Quic4(..) | Addr::Quic6(..)));
         if self.keeps_port
-            && let Some(port) = listening.iter().find_map(address::tcp_port)
+            && let Some(port) = listening.iter().find_map(address::port_of)
         {
             self.storage.set_port(self.group, port).await?;
         }
@@ -531,6 +538,8 @@ async fn refuse(commands: &mut mpsc::Receiver<GroupCommand>, error: &Error) {
                 answer.send(Err(error.clone())).ok();
             }
             GroupCommand::Dial(_, answer) => drop(answer.send(Err(error.clone()))),
+            #[cfg(test)]
+            GroupCommand::Panic => {}
         }
     }
 }
@@ -556,20 +565,27 @@ fn listen(
     is_first: bool,
     port: Option<u16>,
 ) -> Result<(HashSet<ListenerId>, bool), Error> {
-    let everywhere = ["/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
+    let everywhere = [
+        "/ip4/0.0.0.0/tcp/0",
+        "/ip6/::/tcp/0",
+        "/ip4/0.0.0.0/udp/0/quic-v1",
+        "/ip6/::/udp/0/quic-v1",
+    ];
     let everywhere = everywhere.iter().filter_map(|address| address.parse().ok());
     let wanted: Vec<Multiaddr> =
         if config.listen.is_empty() { everywhere.collect() } else { config.listen.clone() };
+    // One number for all ways in, so that it is enough to remember one.
+    let kept = port.filter(|port| address::is_free(*port)).unwrap_or_else(address::any_free);
     let mut keeps_port = false;
     let mut failed = None;
     let mut listeners = HashSet::new();
     for address in wanted {
-        let named = address::tcp_port(&address).unwrap_or(0);
+        let named = address::port_of(&address).unwrap_or(0);
         let tries = if is_first && named != 0 {
             vec![named, 0]
         } else {
             keeps_port = true;
-            port.into_iter().chain([0]).collect()
+            vec![kept, 0]
         };
         for port in tries {
             match swarm.listen_on(address::with_port(&address, port)) {

@@ -182,6 +182,11 @@ impl Handle {
         storage.join().ok();
     }
 
+    #[cfg(test)]
+    pub(crate) fn panic(&self, group: GroupId) {
+        self.commands.blocking_send(NodeCommand::Panic(group)).ok();
+    }
+
     fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> NodeCommand,

@@ -18,6 +18,8 @@ mod joining;
 mod node;
 mod storage;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use address::parse as parse_address;
 pub use config::Config;

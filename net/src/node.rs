@@ -1,16 +1,18 @@
 //! The whole profile: one task a group, joins beside them, commands in.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use libp2p::Multiaddr;
 use proto::{
     Change, Command, Dag, Done, Founding, GroupId, Invitation, JoinError, Member, Now, Offer, Text,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -25,6 +27,12 @@ const WAITING_MAX: usize = 128;
 const DAYS_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether groups that stopped for want of room can go on.
 const ROOM_EVERY: Duration = Duration::from_secs(5);
+
+/// First and last pause before a group that panicked is started again, and how long it must have lived since for
+/// the pause to be the first again.
+const RESTART_FIRST: Duration = Duration::from_secs(1);
+const RESTART_LAST: Duration = Duration::from_secs(60);
+const RESTART_FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -44,6 +52,12 @@ pub(crate) enum NodeCommand {
     Dial(GroupId, Multiaddr, Answer<()>),
     /// A join that ended well.
     Joined(Box<proto::Joined>, Vec<Change>, Answer<GroupId>),
+    /// A group's task panicked: libp2p's code is large, and one bug in it must not end a program.
+    Panicked(GroupId),
+    /// Its pause is over.
+    Restart(GroupId),
+    #[cfg(test)]
+    Panic(GroupId),
     Stop(oneshot::Sender<()>),
 }
 
@@ -54,6 +68,8 @@ struct Node {
     statuses: Statuses,
     groups: BTreeMap<GroupId, (mpsc::Sender<GroupCommand>, JoinHandle<()>)>,
     own: mpsc::WeakSender<NodeCommand>,
+    /// When a group last panicked, and how long it was left alone for it.
+    panics: BTreeMap<GroupId, (Instant, Duration)>,
     candidates: joining::Candidates,
 }
 
@@ -68,8 +84,9 @@ pub(crate) fn start(
     let (own, mut joined) = mpsc::channel(WAITING_MAX);
     let groups = BTreeMap::new();
     let candidates = joining::Candidates::default();
+    let (own_weak, panics) = (own.downgrade(), BTreeMap::new());
     let mut node =
-        Node { config, storage, hints, statuses, groups, own: own.downgrade(), candidates };
+        Node { config, storage, hints, statuses, groups, own: own_weak, panics, candidates };
     for member in node.storage.reader().groups()? {
         let group = member.group;
         // One group that cannot start does not keep the others from it.
@@ -156,8 +173,33 @@ impl Node {
                 let added = self.add_group(joined.member, changes).await;
                 answer.send(added.map(|()| group)).ok();
             }
+            NodeCommand::Panicked(group) => self.on_panicked(group),
+            NodeCommand::Restart(group) => self.restart(&[group]).await,
+            #[cfg(test)]
+            NodeCommand::Panic(group) => {
+                if let Some((commands, _)) = self.groups.get(&group) {
+                    commands.send(GroupCommand::Panic).await.ok();
+                }
+            }
             NodeCommand::Stop(stopped) => drop(stopped.send(())),
         }
+    }
+
+    /// Whatever the task held in memory is gone, and all that it had acknowledged is durable: it starts again from
+    /// there after a pause that grows while it panics again and again.
+    fn on_panicked(&mut self, group: GroupId) {
+        let before = self.panics.get(&group);
+        let lately = before.filter(|(at, _)| at.elapsed() < RESTART_FORGOTTEN);
+        let pause = lately.map_or(RESTART_FIRST, |(_, pause)| (*pause * 2).min(RESTART_LAST));
+        self.panics.insert(group, (Instant::now(), pause));
+        tracing::error!(?pause, "a group's task panicked; it starts again after a pause");
+        let own = self.own.clone();
+        tokio::spawn(async move {
+            sleep(pause).await;
+            if let Some(own) = own.upgrade() {
+                own.send(NodeCommand::Restart(group)).await.ok();
+            }
+        });
     }
 
     async fn found(&mut self, founding: Founding) -> Result<GroupId, Error> {
@@ -226,11 +268,19 @@ impl Node {
             (self.config.clone(), named.is_some(), port),
             (self.storage.clone(), self.hints.clone(), self.statuses.clone()),
         )?;
-        let hints = self.hints.clone();
+        let (hints, own, statuses) = (self.hints.clone(), self.own.clone(), self.statuses.clone());
         let (started, listening) = oneshot::channel();
         let running = tokio::spawn(async move {
-            if let Err(error) = task.run(waiting, started).await {
-                tracing::error!(%error, "a group has stopped");
+            match AssertUnwindSafe(task.run(waiting, started)).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a group has stopped"),
+                Err(_panic) => {
+                    let stopped = Status { stopped: Some(Error::Panicked), ..Status::default() };
+                    statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(group, stopped);
+                    if let Some(own) = own.upgrade() {
+                        own.send(NodeCommand::Panicked(group)).await.ok();
+                    }
+                }
             }
             hints.hint();
         });
@@ -248,6 +298,11 @@ impl Node {
         if stopped.is_empty() || self.storage.check_room().await.is_err() {
             return;
         }
+        self.restart(&stopped).await;
+    }
+
+    /// Starts groups again from what is durable.
+    async fn restart(&mut self, stopped: &[GroupId]) {
         let members = self.storage.reader().groups().unwrap_or_default();
         for me in members.into_iter().filter(|me| stopped.contains(&me.group)) {
             let group = me.group;

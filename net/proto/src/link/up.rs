@@ -185,12 +185,17 @@ impl Up {
         self.tips.get(author).is_some_and(|tip| *tip >= seq)
     }
 
-    /// Of two links to one member, whether `self` stays: that whose initiator has the smaller PeerId,
-    /// if both run between the same two peers; otherwise the newer one, for a peer that is gone does
-    /// not come back under its old PeerId.
+    /// Of two links to one member, whether `self` stays. Between the same two peers direct beats relayed,
+    /// then stays the one whose initiator has the smaller PeerId; otherwise the newer one, for a peer that is
+    /// gone does not come back under its old PeerId.
     pub(crate) fn stays_against_newer(&self, newer: &Self) -> bool {
         let crossed = self.ends.initiator == newer.ends.responder
             && self.ends.responder == newer.ends.initiator;
-        crossed && self.ends.initiator < newer.ends.initiator
+        let is_same = crossed || self.ends == newer.ends;
+        match (self.path == Path::Relayed, newer.path == Path::Relayed) {
+            (false, true) if is_same => true,
+            (true, false) if is_same => false,
+            _ => crossed && self.ends.initiator < newer.ends.initiator,
+        }
     }
 }
