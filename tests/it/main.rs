@@ -8,6 +8,7 @@
 
 mod adversary;
 mod attacks;
+mod completeness;
 mod disks;
 mod evenings;
 mod fading;

@@ -6,6 +6,7 @@
 //! groups.rs   16 one_text_per_id, 32 cross_group_replay
 //! floods.rs   26 absurd_frontier_is_bounded, 28 heads_bounded
 //! joins.rs    30 join_mitm, sas_grinding_blocked, 31 uks_rejected
+//! paths.rs    39 failover_loses_nothing
 //! views.rs    7 view_never_shrinks
 //! found.rs    what reading the code to break it brought to light
 //! ```
@@ -18,6 +19,7 @@ mod found;
 mod groups;
 mod joins;
 mod keys;
+mod paths;
 mod views;
 
 use serde::Serialize;

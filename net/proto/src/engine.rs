@@ -387,6 +387,7 @@ impl<R: CryptoRng> Engine<R> {
             Command::Welcome(member) => self.welcome(now, member).map(Some),
             Command::Object(member) => self.object(now, member).map(Some),
             Command::Verify(member) => self.verify(member).map(Some),
+            Command::Completeness => Ok(Some(self.completeness())),
             Command::Leave => self.leave(now).map(Some),
             Command::Reachable(addrs) => {
                 self.on_reachable(now, addrs);

@@ -76,13 +76,17 @@ impl Room {
 
     /// Opens a link from one to another, and lets all be said that follows.
     pub(crate) fn link(&mut self, a: usize, b: usize) -> (LinkId, LinkId) {
+        self.link_over(a, b, Path::Lan)
+    }
+
+    pub(crate) fn link_over(&mut self, a: usize, b: usize, path: Path) -> (LinkId, LinkId) {
         let (ours, theirs) = (LinkId(self.next_link), LinkId(self.next_link + 1));
         self.next_link += 2;
         self.links.insert((a, ours), (b, theirs));
         self.links.insert((b, theirs), (a, ours));
         let ends = Ends { initiator: vec![a as u8], responder: vec![b as u8] };
         for (who, link, role) in [(b, theirs, Role::Responder), (a, ours, Role::Initiator)] {
-            let (purpose, path, ends) = (Purpose::Link, Path::Lan, ends.clone());
+            let (purpose, ends) = (Purpose::Link, ends.clone());
             self.input(who, Input::Opened { link, role, purpose, ends, path });
         }
         (ours, theirs)

@@ -89,4 +89,5 @@ pub use keys::{
 pub use link::Ends;
 pub use log::{Ends as EntryEnds, Entry, EntryBody, EntryHeader, Order, Own, SeqRange, Versions};
 pub use noise::Role;
+pub use sync::Missing;
 pub use timers::{Instant, Now, minutes_to_unix_ms};

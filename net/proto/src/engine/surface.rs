@@ -6,6 +6,7 @@ use crate::error::Refusal;
 use crate::ids::{EntryId, LinkId, LocalId, MemberId, OpId, RequestId, Ticket};
 use crate::link::Ends;
 use crate::noise::Role;
+use crate::sync::Missing;
 
 /// What a stream is for: its libp2p protocol name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub enum Command {
     Object(MemberId),
     /// The person compared words with someone, and they were the same. Nobody else hears of it.
     Verify(MemberId),
+    /// Say what is known to be missing.
+    Completeness,
     /// Leave the group, for good.
     Leave,
     /// This device can be reached here now.
@@ -147,6 +150,13 @@ pub enum Done {
     Written(LocalId),
     /// An invitation's op and its link, a secret that lets one person in.
     Invited(OpId, String),
+    /// What is known to be missing.
+    Completeness {
+        /// Parts of chains, by author, oldest first.
+        missing: Vec<Missing>,
+        /// Ops and entries that came and wait for others, or for their time.
+        waiting: usize,
+    },
     /// Nothing more to say of it.
     Nothing,
 }
