@@ -8,6 +8,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "process/errors.rs"]
+mod errors;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -30,7 +33,12 @@ struct Member {
 
 impl Member {
     fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    fn start_with(home: &Path, variables: &[(&str, &Path)]) -> Self {
         let mut process = Command::new(KITH)
+            .envs(variables.iter().copied())
             .args(["rpc", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--home"])
             .arg(home)
             .stdin(Stdio::piped())

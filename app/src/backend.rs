@@ -50,6 +50,9 @@ pub(crate) struct GroupView {
     pub words_stay_secs: u32,
     /// This device's member.
     pub me: MemberId,
+    /// Set while this device has met nobody but who let it in, or one more: that one's name, which may be
+    /// empty. Until then only their word says that this is the group one was invited to.
+    pub arriving: Option<String>,
     /// How many are in it.
     pub members: usize,
     /// The newest message, or the beginning, in milliseconds since 1970.
@@ -67,8 +70,19 @@ pub(crate) struct MemberView {
     pub me: bool,
     /// When they came, in milliseconds since 1970.
     pub since_ms: u64,
+    /// The person here compared words with them. One's own knowledge: nobody is told.
+    pub verified: bool,
     /// Whether a link to them is up now. A fact of this device; never shown as presence.
     pub linked: bool,
+}
+
+/// Words to compare with someone, out loud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SafetyWords {
+    /// Twelve, the same on both devices at any time.
+    pub words: Vec<String>,
+    /// Four, the same on both devices if one of the two let the other in, and nobody stood between.
+    pub joined_with: Option<Vec<String>>,
 }
 
 /// Someone who came or left before a message was written, for all but its author.
@@ -195,6 +209,10 @@ pub(crate) trait Backend: Send + Sync {
     fn accept(&self, link: &str, pseudonym: &str, timeout_secs: u64) -> Result<GroupId, Trouble>;
     /// Who is in the group.
     fn members(&self, group: &GroupId) -> Result<Vec<MemberView>, Trouble>;
+    /// Words to compare with someone.
+    fn safety_words(&self, group: &GroupId, member: MemberId) -> Result<SafetyWords, Trouble>;
+    /// Remembers that the words were the same. Nobody else hears of it.
+    fn verify(&self, group: &GroupId, member: MemberId) -> Result<(), Trouble>;
     /// Says something; durable here when it returns.
     fn send(
         &self,

@@ -59,8 +59,14 @@ impl Network {
     }
 }
 
+/// Where TLS libraries write their keys if it is set, for whoever debugs a network.
+const KEY_LOG: &str = "SSLKEYLOGFILE";
+
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
+    if std::env::var_os(KEY_LOG).is_some() {
+        return without_key_log();
+    }
     let cli = Cli::parse();
     log_to_stderr();
     match cli.command {
@@ -73,6 +79,29 @@ pub(crate) fn run() -> ExitCode {
             Err(error) => fail(&format!("The demo ended early: {error:#}."), 1),
         },
         None => window(cli.place),
+    }
+}
+
+/// Starts the program once more without the variable that would make libp2p write the keys of its connections to
+/// a file. What members say is sealed within those once more; who meets whom is not.
+fn without_key_log() -> ExitCode {
+    let mut again = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program),
+        Err(_unknown) => return fail(&format!("Unset {KEY_LOG} and start Kith again."), 1),
+    };
+    again.args(std::env::args_os().skip(1)).env_remove(KEY_LOG);
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        // Comes back only when it fails.
+        let error = again.exec();
+        fail(&format!("Unset {KEY_LOG} and start Kith again: {error}."), 1)
+    }
+    #[cfg(not(unix))]
+    match again.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => fail(&format!("Unset {KEY_LOG} and start Kith again: {error}."), 1),
     }
 }
 

@@ -3,6 +3,7 @@
 //! one's own words, and `client/profile.rs`.
 
 mod own;
+mod people;
 mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use store::{Home, Noted, Reader, Row};
 
 use crate::backend::{
     Backend, GroupView, Invitation as Made, Look, MemberView, MessageId, MessageView, NewGroup,
-    Page, Profile, Trouble, Unheard,
+    Page, Profile, SafetyWords, Trouble, Unheard,
 };
 use crate::times;
 use crate::trouble::{from_net, from_store};
@@ -221,6 +222,7 @@ impl Open {
             agreement: room.agreement.clone(),
             words_stay_secs: room.words_stay_secs,
             me: me.id,
+            arriving: self.let_in_by(&me.group)?,
             members: room.people.len(),
             last_activity_ms: newest.rows.first().map_or(began, |row| row.wall.max(began)),
         }))
@@ -320,14 +322,25 @@ impl Backend for Client {
         let open = self.open()?;
         let (me, room) = (open.member(group)?, open.room(group)?);
         let status = open.handle.status().remove(group).unwrap_or_default();
+        let verified = open.verified(group)?;
         let people = room.people.iter().map(|person| MemberView {
             member: person.member,
             pseudonym: person.name.clone(),
             me: person.member == me.id,
             since_ms: person.since_ms,
+            verified: verified.contains(&person.member),
             linked: status.links.iter().any(|link| link.member == person.member),
         });
         Ok(people.collect())
+    }
+
+    fn safety_words(&self, group: &GroupId, member: MemberId) -> Result<SafetyWords, Trouble> {
+        self.words_of(group, member)
+    }
+
+    fn verify(&self, group: &GroupId, member: MemberId) -> Result<(), Trouble> {
+        let verify = Command::Verify(member);
+        self.open()?.handle.command(*group, verify).map(drop).map_err(from_net)
     }
 
     fn send(
@@ -354,7 +367,9 @@ impl Backend for Client {
         match open.handle.command(*group, say).map_err(from_net)? {
             Done::Said(id) => Ok(id.0),
             Done::Written(local) => Ok(local.0),
-            Done::Invited(..) | Done::Nothing => Err(from_net(net::Error::Stopped)),
+            Done::Invited(..) | Done::Completeness { .. } | Done::Nothing => {
+                Err(from_net(net::Error::Stopped))
+            }
         }
     }
 

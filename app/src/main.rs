@@ -3,6 +3,7 @@
 mod backend;
 mod cli;
 mod client;
+mod compare;
 mod demo;
 #[cfg(feature = "window")]
 mod gui;

@@ -67,6 +67,10 @@ pub(crate) fn from_net(error: net::Error) -> Trouble {
             ("bad_params", "That is no address. It looks like /ip4/192.168.1.5/tcp/4001.")
         }
         E::Busy => ("busy", "Too much is under way; try again in a moment."),
+        E::Panicked => (
+            "busy",
+            "This group's connection failed and starts again by itself. Try again in a moment.",
+        ),
         E::Stopped => ("locked", "The profile was locked meanwhile."),
         E::Store(cause) => {
             // The store's errors hold what cannot be cloned; name and words are all that is needed.
@@ -113,6 +117,7 @@ fn from_refusal(refusal: &Refusal) -> Trouble {
             "People have come since who cannot read this. It can be taken back, and said anew.",
         ),
         Refusal::NotToWelcome => ("bad_params", "This person cannot be counted in by you."),
+        Refusal::NoSuchMember => ("no_such_member", "There is no such person in the group."),
         Refusal::NotYours => ("not_yours", "Only who made it may do that."),
         Refusal::NoSuchInvite => ("bad_params", "There is no such invitation in this group."),
         Refusal::InviteUsed => ("invite_used", "Someone came in with that invitation already."),

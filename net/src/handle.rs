@@ -132,7 +132,9 @@ impl Handle {
     ) -> Result<(OpId, String), Error> {
         match self.ask(|answer| NodeCommand::Invite(group, expires_secs, addresses, answer))? {
             Done::Invited(invite, link) => Ok((invite, link)),
-            Done::Said(_) | Done::Written(_) | Done::Nothing => Err(Error::Stopped),
+            Done::Said(_) | Done::Written(_) | Done::Completeness { .. } | Done::Nothing => {
+                Err(Error::Stopped)
+            }
         }
     }
 

@@ -454,6 +454,7 @@ mod tests {
         let (name, reason, agreement) = (String::new(), String::new(), String::new());
         let words_stay_secs = 30 * 24 * 3600;
         GroupView {
+            arriving: None,
             group,
             name,
             reason,

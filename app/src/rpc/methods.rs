@@ -42,8 +42,8 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("invite.look", "what an invitation shows before agreeing", true),
     ("invite.accept", "joins with an invitation", true),
     ("member.list", "who is in a group", true),
-    ("member.safety_words", "words to compare out loud", false),
-    ("member.verify", "remembers that the words were the same", false),
+    ("member.safety_words", "words to compare out loud", true),
+    ("member.verify", "remembers that the words were the same", true),
     ("message.send", "says something", true),
     ("message.list", "what was said, in order", true),
     ("message.edit", "changes a message of one's own", true),
@@ -57,7 +57,7 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("decision.propose", "proposes a change", false),
     ("decision.answer", "answers a proposal", false),
     ("decision.list", "the proposals of a group", false),
-    ("completeness", "whether anything is known to be missing", false),
+    ("completeness", "whether anything is known to be missing", true),
     ("net.status", "where this device listens and which links are up", true),
     ("net.dial", "connects to an address", true),
     ("net.meeting_point.add", "uses a meeting point", false),
@@ -128,6 +128,12 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
         "invite.look" => look(server, params),
         "invite.accept" => accept(server, params),
         "member.list" => list_members(server, params),
+        "member.safety_words" => safety_words(server, params),
+        "member.verify" => {
+            let of: params::Member = params::read(params)?;
+            client.verify(&of.group, of.member).map(|()| json!({}))
+        }
+        "completeness" => completeness(server, params),
         "message.send" => send(server, params),
         "message.list" => list_messages(server, params),
         "message.edit" => {
@@ -177,6 +183,7 @@ fn list_groups(server: &Server, params: Value) -> Result<Value, Trouble> {
             "me": view.me.to_string(),
             "members": view.members,
             "last_activity": times::exact(view.last_activity_ms),
+            "arriving": view.arriving.is_some(),
         })
     };
     Ok(groups.iter().map(describe).collect())
@@ -222,11 +229,34 @@ fn list_members(server: &Server, params: Value) -> Result<Value, Trouble> {
             "pseudonym": view.pseudonym,
             "me": view.me,
             "since": times::minute(view.since_ms),
-            "verified": false,
+            "verified": view.verified,
             "linked": view.linked,
         })
     };
     Ok(members.iter().map(describe).collect())
+}
+
+fn safety_words(server: &Server, params: Value) -> Result<Value, Trouble> {
+    let of: params::Member = params::read(params)?;
+    let words = server.client.safety_words(&of.group, of.member)?;
+    let mut answer = json!({"words": words.words});
+    if let (Some(joined_with), Value::Object(answer)) = (words.joined_with, &mut answer) {
+        answer.insert("joined_with".into(), json!(joined_with));
+    }
+    Ok(answer)
+}
+
+fn completeness(server: &Server, params: Value) -> Result<Value, Trouble> {
+    let of: params::Space = params::read(params)?;
+    let known = server.client.completeness(of.space)?;
+    let describe = |missing: &proto::Missing| {
+        let held_by: Vec<_> = missing.held_by.iter().map(ToString::to_string).collect();
+        let (from, to) = (missing.from, missing.to);
+        json!({"author": missing.author.to_string(), "from": from, "to": to, "held_by": held_by})
+    };
+    let missing: Vec<_> = known.missing.iter().map(describe).collect();
+    let complete = missing.is_empty() && known.waiting == 0;
+    Ok(json!({"complete": complete, "missing": missing, "waiting": known.waiting}))
 }
 
 fn send(server: &Server, params: Value) -> Result<Value, Trouble> {

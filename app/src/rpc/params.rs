@@ -1,6 +1,6 @@
 //! What each method takes. An unknown parameter, or one of a wrong type, is `bad_params`.
 
-use proto::{GroupId, OpId};
+use proto::{GroupId, MemberId, OpId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -114,6 +114,22 @@ pub(super) struct Group {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Space {
+    #[serde(deserialize_with = "group")]
+    pub(super) space: GroupId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Member {
+    #[serde(deserialize_with = "group")]
+    pub(super) group: GroupId,
+    #[serde(deserialize_with = "member")]
+    pub(super) member: MemberId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Leave {
     #[serde(deserialize_with = "group")]
     pub(super) group: GroupId,
@@ -181,6 +197,10 @@ fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GroupId, D::Error
 
 fn invite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpId, D::Error> {
     group(deserializer).map(|id| OpId(id.0))
+}
+
+fn member<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberId, D::Error> {
+    group(deserializer).map(|id| MemberId(id.0))
 }
 
 fn some_group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupId>, D::Error> {
