@@ -1,9 +1,10 @@
 //! One group's task: an engine, a swarm, and the streams between them. Step and drain; the only
 //! `select!` of a group.
 //!
-//! Outputs are carried out in order, each awaited before the next: a commit is durable before the
-//! bytes behind it leave. Read next: `seeking.rs`, for who is dialled when, and when all is over.
+//! Outputs are carried out in order: a commit is durable before the bytes behind it leave. Read next:
+//! `carrying.rs`, for how, and `seeking.rs`, for who is dialled when, and when all is over.
 
+mod carrying;
 mod seeking;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -18,11 +19,10 @@ use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Stream, Swarm, mdns};
 use libp2p_stream::{Control, IncomingStreams};
 use proto::{
-    Addr, Change, Command, Done, Ends, Engine, Event, GroupId, Input, LinkId, Loaded, Member,
-    MemberId, Output, Path, Purpose, Refusal, RequestId, Role, Wanted,
+    Addr, Change, Command, Done, Ends, Engine, Event, GroupId, Input, LinkId, Member, MemberId,
+    Path, Purpose, Refusal, RequestId, Role,
 };
 use rand::rngs::StdRng;
-use store::Reader;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -181,7 +181,7 @@ impl GroupTask {
             let wake = self.next_wake();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(command) => self.on_command(command).await?,
+                    Some(command) => self.on_commands(command, commands).await?,
                     None => return self.end().await,
                 },
                 event = self.swarm.select_next_some() => self.on_swarm(event).await?,
@@ -191,7 +191,7 @@ impl GroupTask {
                 Some((peer, stream)) = joins.next() => {
                     self.on_stream((peer, stream), Purpose::Join, None).await?;
                 }
-                Some((link, bytes)) = self.incoming.1.recv() => self.on_incoming(link, bytes).await?,
+                Some(incoming) = self.incoming.1.recv() => self.on_incoming(incoming).await?,
                 Some((peer, address, stream)) = self.opened.1.recv() => {
                     self.on_opened(peer, address, stream).await?;
                 }
@@ -257,15 +257,16 @@ impl GroupTask {
         Ok(())
     }
 
-    async fn on_command(&mut self, command: GroupCommand) -> Result<(), Error> {
+    /// Hands a command on; what comes of it is to be carried out then.
+    fn on_command(&mut self, command: GroupCommand) {
         match command {
-            GroupCommand::Engine(command, answer) => self.command(command, Some(answer)).await,
+            GroupCommand::Engine(command, answer) => self.command(command, Some(answer)),
             GroupCommand::Invite(expires_secs, addresses, answer) => {
                 let linked: BTreeSet<_> = self.links.values().map(|(member, _)| *member).collect();
                 let others = self.engine.addresses_of(&linked);
                 let addrs =
                     if addresses { invitation_addrs(&self.reachable, others) } else { Vec::new() };
-                self.command(Command::Invite { expires_secs, addrs }, Some(answer)).await
+                self.command(Command::Invite { expires_secs, addrs }, Some(answer));
             }
             #[cfg(test)]
             #[expect(clippy::panic, reason = "what a test wants to see survived")]
@@ -277,22 +278,17 @@ impl GroupTask {
                     Ok(()) => drop(self.dials.insert(connection, answer)),
                     Err(_cannot) => drop(answer.send(Err(Error::Unreachable))),
                 }
-                Ok(())
             }
         }
     }
 
-    async fn command(
-        &mut self,
-        command: Command,
-        answer: Option<Answer<Done>>,
-    ) -> Result<(), Error> {
+    fn command(&mut self, command: Command, answer: Option<Answer<Done>>) {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         if let Some(answer) = answer {
             self.answers.insert(request, answer);
         }
-        self.input(Input::Command { request, command }).await
+        self.engine.handle(now(), Input::Command { request, command });
     }
 
     async fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<(), Error> {
@@ -402,57 +398,11 @@ impl GroupTask {
         self.input(Input::Opened { link, role, purpose, ends, path }).await
     }
 
-    async fn on_incoming(&mut self, link: LinkId, bytes: Option<Vec<u8>>) -> Result<(), Error> {
-        match bytes {
-            Some(bytes) => self.input(Input::Received { link, bytes }).await,
-            None => {
-                self.drop_stream(link);
-                self.input(Input::Closed { link }).await
-            }
-        }
-    }
-
     fn drop_stream(&mut self, link: LinkId) {
         if let Some(open) = self.streams.remove(&link)
             && open.role == Role::Initiator
         {
             self.opening.remove(&open.peer);
-        }
-    }
-
-    /// Hands something to the engine and carries out what it wants, in order.
-    async fn input(&mut self, input: Input) -> Result<(), Error> {
-        self.engine.handle(now(), input);
-        while let Some(output) = self.engine.poll_output() {
-            match output {
-                Output::Persist(changes) => {
-                    self.storage.commit(self.group, changes).await?;
-                    self.hints.hint();
-                }
-                Output::Load { ticket, what } => {
-                    let loaded = read(self.storage.reader().clone(), self.group, what).await?;
-                    self.engine.handle(now(), Input::Loaded { ticket, loaded });
-                }
-                Output::Transmit { to, bytes } => {
-                    if self.streams.get(&to).is_some_and(|open| !open.pumps.send(bytes)) {
-                        self.drop_stream(to);
-                        self.engine.handle(now(), Input::Closed { link: to });
-                    }
-                }
-                Output::Close(link) => self.drop_stream(link),
-                Output::Event(event) => self.on_event(event),
-            }
-        }
-        self.note_rejects();
-        Ok(())
-    }
-
-    /// Members who follow the protocol cause none.
-    fn note_rejects(&mut self) {
-        let tally = self.engine.tally();
-        if tally.rejects > self.rejects {
-            self.rejects = tally.rejects;
-            tracing::debug!(group = ?self.group, ?tally, "a stream was rejected");
         }
     }
 
@@ -525,7 +475,8 @@ impl GroupTask {
         {
             self.storage.set_port(self.group, port).await?;
         }
-        self.command(Command::Reachable(self.reachable.clone()), None).await
+        self.command(Command::Reachable(self.reachable.clone()), None);
+        self.carry_out().await
     }
 }
 
@@ -541,19 +492,6 @@ async fn refuse(commands: &mut mpsc::Receiver<GroupCommand>, error: &Error) {
             #[cfg(test)]
             GroupCommand::Panic => {}
         }
-    }
-}
-
-async fn read(reader: Reader, group: GroupId, wanted: Wanted) -> Result<Loaded, Error> {
-    let read = tokio::task::spawn_blocking(move || reader.load(&group, &wanted)).await;
-    match read.map_err(|ended| Error::Runtime(ended.to_string()))? {
-        Ok(loaded) => Ok(loaded),
-        // One row that cannot be read is one that someone else will have to serve.
-        Err(store::Error::Damaged(what)) => {
-            tracing::error!(what, "something stored cannot be read");
-            Ok(Loaded::default())
-        }
-        Err(error) => Err(error.into()),
     }
 }
 
