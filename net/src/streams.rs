@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Bytes read at once.
+/// Bytes read or written at once, if so many wait.
 const PIECE: usize = 32 * 1024;
 /// Messages that may wait to be written: more means that the other end does not read.
 const WAITING_MAX: usize = 256;
-/// How long one message may take.
+/// How long what is written at once may take.
 const WRITING: Duration = Duration::from_secs(30);
 /// How long the end of a stream may take.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -49,7 +49,13 @@ impl Pumps {
             incoming.send((link, None)).await.ok();
         });
         tokio::spawn(async move {
-            while let Some(bytes) = waiting.recv().await {
+            while let Some(mut bytes) = waiting.recv().await {
+                // What waits goes with it: a flush is a system call, and a packet.
+                while bytes.len() < PIECE
+                    && let Ok(more) = waiting.try_recv()
+                {
+                    bytes.extend_from_slice(&more);
+                }
                 let written = async {
                     write.write_all(&bytes).await?;
                     write.flush().await
