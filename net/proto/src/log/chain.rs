@@ -1,7 +1,7 @@
 //! What is held of every author's chain: a range set, the newest entry, and where it forks. No entry
-//! stays in memory.
+//! stays in memory, only the ids of the latest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::change::{Branch, ChainState, Change, Fork};
 use crate::ids::{EntryId, MemberId};
@@ -17,7 +17,13 @@ pub(crate) struct Log {
     chains: BTreeMap<MemberId, Chain>,
     /// Numbers under which several entries are held, or one that breaks a rule.
     forks: BTreeMap<(MemberId, u32), Fork>,
+    /// The ids of each author's entries that came last in this run, by their numbers: what is told again of
+    /// words that were just said need not be looked up.
+    recent: BTreeMap<MemberId, VecDeque<(u32, EntryId)>>,
 }
+
+/// Ids that are remembered of each author.
+const RECENT_MAX: usize = 64;
 
 impl Log {
     /// Takes back what was held before.
@@ -55,6 +61,14 @@ impl Log {
             lamport: chain.lamport,
             ops: chain.ops.clone(),
         }])
+    }
+
+    /// Whether this very entry is known to be held. What says no may only be too long ago: it must be read
+    /// to know.
+    #[must_use]
+    pub(crate) fn knows(&self, author: &MemberId, seq: u32, id: EntryId) -> bool {
+        let mut recent = self.recent.get(author).into_iter().flatten();
+        !self.forks.contains_key(&(*author, seq)) && recent.any(|known| *known == (seq, id))
     }
 
     /// Whether one more entry may stand beside `others` under a number: four at most, those with the
@@ -136,6 +150,9 @@ impl Log {
         beside: Vec<Branch>,
     ) -> Vec<Change> {
         let mut changes = Vec::new();
+        let recent = self.recent.entry(header.author).or_default();
+        recent.push_front((header.seq, id));
+        recent.truncate(RECENT_MAX);
         let new = Branch::of(id, header);
         let newest = if beside.is_empty() {
             new
@@ -233,6 +250,8 @@ fn insert(ranges: &mut Vec<(u32, u32)>, seq: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::List;
+    use crate::log::Ends;
 
     fn log(seqs: &[u32]) -> Log {
         let mut log = Log::default();
@@ -242,6 +261,40 @@ mod tests {
         let id = EntryId([2; 32]);
         log.restore(Chain { author, seq: 9, id, prev: id, lamport: 1, ops: vec![], held });
         log
+    }
+
+    fn header(author: MemberId, seq: u32) -> EntryHeader {
+        EntryHeader {
+            v: 1,
+            suite: 1,
+            space: [0; 32],
+            author,
+            seq,
+            prev: EntryId::ZERO,
+            deps: List::default(),
+            ops: List::default(),
+            lamport: 1,
+            msk: 0,
+            wall: 0,
+            ends: Ends::Keep,
+            payload_hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn what_came_lately_is_known_unless_something_else_stands_beside_it() {
+        let (mut log, author) = (Log::default(), MemberId([1; 32]));
+        let id = |n: u32| EntryId([u8::try_from(n).unwrap(); 32]);
+        for seq in 0..100 {
+            log.note(id(seq), &header(author, seq), Vec::new());
+        }
+        assert!(log.knows(&author, 99, id(99)) && log.knows(&author, 36, id(36)));
+        assert!(!log.knows(&author, 99, id(98)), "something else");
+        assert!(!log.knows(&author, 35, id(35)), "too long ago");
+        assert!(!log.knows(&MemberId([2; 32]), 99, id(99)));
+        let beside = vec![Branch::of(id(98), &header(author, 98))];
+        log.note(id(200), &header(author, 98), beside);
+        assert!(!log.knows(&author, 98, id(98)), "what stands there is looked at as a whole");
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl<R: CryptoRng> Engine<R> {
                         up.want_id(*id);
                     }
                 }
+                None if self.log.knows(author, *seq, *id) => {}
                 None => doubtful.push(*id),
             }
         }
