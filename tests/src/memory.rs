@@ -136,18 +136,17 @@ impl Memory {
 
     /// How far a newcomer has come.
     pub(crate) fn arriving(&self) -> Option<Arriving> {
-        self.rest.values().find_map(|change| match change {
-            Change::Arriving(arriving) => Some(*arriving),
-            _ => None,
+        self.rest.values().find_map(|change| {
+            if let Change::Arriving(arriving) = change { Some(*arriving) } else { None }
         })
     }
 
     /// What is known of someone from comparing words.
     pub(crate) fn compared(&self, member: &MemberId) -> Option<Compared> {
-        self.rest.values().find_map(|change| match change {
-            Change::Compared(compared) if compared.member == *member => Some(*compared),
-            _ => None,
-        })
+        match self.rest.get(&(6, member.0)) {
+            Some(Change::Compared(compared)) => Some(*compared),
+            Some(_) | None => None,
+        }
     }
 
     pub(crate) fn holds(&self, id: &EntryId) -> bool {

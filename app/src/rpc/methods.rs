@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::params::{self, bad};
 use super::{Server, events};
 use crate::backend::{Backend as _, MessageView, NewGroup, Trouble};
+use crate::client::Client;
 use crate::times;
 
 /// The contract's version; a new major one may break clients.
@@ -94,29 +95,11 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
             let since: params::Since = params::read(params)?;
             Ok(json!({"cursor": server.replay(since.cursor.unwrap_or(0))?}))
         }
-        "profile.create" => {
-            let profile: params::Passphrase = params::read(params)?;
-            client.create_profile(&profile.passphrase).map(|()| json!({}))
-        }
-        "profile.unlock" => {
-            let profile: params::Passphrase = params::read(params)?;
-            client.unlock(&profile.passphrase).map(|()| json!({}))
-        }
-        "profile.lock" => {
-            params::read::<params::None>(params)?;
-            client.lock().map(|()| json!({}))
-        }
-        "profile.change_passphrase" => {
-            let change: params::ChangePassphrase = params::read(params)?;
-            client.change_passphrase(&change.old, &change.new).map(|()| json!({}))
-        }
-        "profile.erase" => {
-            let erase: params::Erase = params::read(params)?;
-            if erase.confirm != "erase everything" {
-                return Err(bad("confirm says \"erase everything\", word for word"));
-            }
-            client.erase().map(|()| json!({}))
-        }
+        "profile.create"
+        | "profile.unlock"
+        | "profile.lock"
+        | "profile.change_passphrase"
+        | "profile.erase" => profile(client, method, params),
         "group.create" => create_group(server, params),
         "group.list" => list_groups(server, params),
         "group.leave" => leave(server, params),
@@ -151,6 +134,36 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
         }
         "net.status" => status(server, params),
         "net.dial" => dial(server, params),
+        _ => Err(not_yet()),
+    }
+}
+
+/// What is done with a profile as a whole.
+fn profile(client: &Client, method: &str, params: Value) -> Result<Value, Trouble> {
+    match method {
+        "profile.create" => {
+            let profile: params::Passphrase = params::read(params)?;
+            client.create_profile(&profile.passphrase).map(|()| json!({}))
+        }
+        "profile.unlock" => {
+            let profile: params::Passphrase = params::read(params)?;
+            client.unlock(&profile.passphrase).map(|()| json!({}))
+        }
+        "profile.lock" => {
+            params::read::<params::None>(params)?;
+            client.lock().map(|()| json!({}))
+        }
+        "profile.change_passphrase" => {
+            let change: params::ChangePassphrase = params::read(params)?;
+            client.change_passphrase(&change.old, &change.new).map(|()| json!({}))
+        }
+        "profile.erase" => {
+            let erase: params::Erase = params::read(params)?;
+            if erase.confirm != "erase everything" {
+                return Err(bad("confirm says \"erase everything\", word for word"));
+            }
+            client.erase().map(|()| json!({}))
+        }
         _ => Err(not_yet()),
     }
 }

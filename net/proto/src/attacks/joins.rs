@@ -136,9 +136,8 @@ fn join_mitm() {
     let [JoinMsg::Keys(keys)] = &to_alder.open(&agreed)[..] else { panic!("keys") };
 
     let did = receive(&mut wren, 1, to_wren.seal(&JoinMsg::Keys(keys.clone())));
-    let of_wren = did.changes.iter().find_map(|change| match change {
-        Change::Compared(compared) => compared.joined_with,
-        _ => None,
+    let of_wren = did.changes.iter().find_map(|change| {
+        if let Change::Compared(compared) = change { compared.joined_with } else { None }
     });
     let of_alder = sas(to_alder.session.hash(), &offer.nonce, keys);
     assert!(of_wren.is_some_and(|words| words != of_alder), "the words differ");
