@@ -173,6 +173,43 @@ fn two_members_link_and_a_bad_frame_ends_it_in_silence() {
     assert_eq!(wren.unreached().count(), 1, "and Alder is looked for again");
 }
 
+/// Whatever libp2p seals or does not seal below: the bytes of a link alone show no key, id, name or word.
+#[test]
+fn nothing_of_a_group_is_in_clear_in_the_bytes_of_a_link() {
+    let (mut wren, mut alder, _) = two_members();
+    let at = ends("alder", "wren");
+    let mut to_wren = hints(&mut alder, 1, at.clone());
+    step(&mut wren, NOW, open(1, Role::Responder, Purpose::Link, at));
+    let (mut wire, mut said) = (Vec::new(), false);
+    for _ in 0..40 {
+        wire.extend_from_slice(&to_wren);
+        let did = step(&mut wren, NOW, bytes(1, std::mem::take(&mut to_wren)));
+        let mut to_alder: Vec<u8> = did.sent.into_iter().flat_map(|(_, bytes)| bytes).collect();
+        if did.linked {
+            said = true;
+            let say = Command::Say { text: "words for the two of us".into(), reply_to: None };
+            let did = step(&mut wren, NOW, Input::Command { request: RequestId(7), command: say });
+            to_alder.extend(did.sent.into_iter().flat_map(|(_, bytes)| bytes));
+        }
+        wire.extend_from_slice(&to_alder);
+        let did = step(&mut alder, NOW, bytes(1, to_alder));
+        to_wren = did.sent.into_iter().flat_map(|(_, bytes)| bytes).collect();
+    }
+    assert!(said && wire.len() > 3_000, "they spoke: {} bytes", wire.len());
+    let mut needles: Vec<Vec<u8>> =
+        ["Tuesday", "Company", "Wren", "Alder", "words for"].map(Into::into).to_vec();
+    needles.push(wren.me().group.0[..8].to_vec());
+    for member in [wren.me(), alder.me()] {
+        let keys = member.secrets.public();
+        let keys =
+            [keys.ik, keys.nk, keys.dk, keys.rk, member.secrets.first_subkey().msk, member.id.0];
+        needles.extend(keys.iter().map(|key| key[..8].to_vec()));
+    }
+    for needle in needles {
+        assert!(!wire.windows(needle.len()).any(|window| window == needle), "{needle:02x?}");
+    }
+}
+
 #[test]
 fn without_the_invitation_a_join_gets_no_answer_at_all() {
     let (mut wren, _, link) = two_members();
