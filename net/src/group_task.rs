@@ -452,6 +452,7 @@ impl GroupTask {
 
     /// Where we can be reached has changed: members hear of it, and the port is kept for next time.
     async fn on_listening(&mut self) -> Result<(), Error> {
+        self.seeking.begin_again();
         let peer = *self.swarm.local_peer_id();
         let listening: Vec<_> = self.swarm.listeners().cloned().collect();
         {
