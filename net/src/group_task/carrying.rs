@@ -36,6 +36,32 @@ struct Stretch {
 }
 
 impl Stretch {
+    /// Outputs up to a load, or to what does not go with the commit: that is left for the next.
+    fn of(left: &mut Option<Vec<Change>>, mut next: impl FnMut() -> Option<Output>) -> Self {
+        let mut stretch = Self::default();
+        if let Some(changes) = left.take() {
+            stretch.persist(changes);
+        }
+        while let Some(output) = next() {
+            match output {
+                Output::Persist(changes) if stretch.has_room(&changes) => stretch.persist(changes),
+                Output::Persist(changes) => {
+                    *left = Some(changes);
+                    break;
+                }
+                // What is read is what stood there when it was asked for.
+                Output::Load { ticket, what } => {
+                    stretch.load = Some((ticket, what));
+                    break;
+                }
+                Output::Transmit { .. } | Output::Close(_) | Output::Event(_) => {
+                    stretch.others.push(output);
+                }
+            }
+        }
+        stretch
+    }
+
     /// Whether these become durable together with those before.
     fn has_room(&self, changes: &[Change]) -> bool {
         self.changes.is_empty()
@@ -98,7 +124,7 @@ impl GroupTask {
         // What did not go with the commit before.
         let mut left = None;
         loop {
-            let stretch = self.next_stretch(&mut left);
+            let stretch = Stretch::of(&mut left, || self.engine.poll_output());
             if !stretch.changes.is_empty() {
                 self.storage.commit(self.group, stretch.changes).await?;
                 self.hints.hint();
@@ -114,31 +140,6 @@ impl GroupTask {
                 return Ok(());
             }
         }
-    }
-
-    fn next_stretch(&mut self, left: &mut Option<Vec<Change>>) -> Stretch {
-        let mut stretch = Stretch::default();
-        if let Some(changes) = left.take() {
-            stretch.persist(changes);
-        }
-        while let Some(output) = self.engine.poll_output() {
-            match output {
-                Output::Persist(changes) if stretch.has_room(&changes) => stretch.persist(changes),
-                Output::Persist(changes) => {
-                    *left = Some(changes);
-                    break;
-                }
-                // What is read is what stood there when it was asked for.
-                Output::Load { ticket, what } => {
-                    stretch.load = Some((ticket, what));
-                    break;
-                }
-                Output::Transmit { .. } | Output::Close(_) | Output::Event(_) => {
-                    stretch.others.push(output);
-                }
-            }
-        }
-        stretch
     }
 
     fn on_output(&mut self, output: Output) {
@@ -201,5 +202,71 @@ async fn read(reader: Reader, group: GroupId, wanted: Wanted) -> Result<Loaded, 
             Ok(Loaded::default())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{LinkId, MemberId, Notice};
+
+    use super::*;
+
+    fn persist(from: usize, count: usize) -> Output {
+        let notice = |nth: usize| {
+            Change::Notice(Notice::Complete(MemberId([u8::try_from(nth).unwrap(); 32])))
+        };
+        Output::Persist((from..from + count).map(notice).collect())
+    }
+
+    fn transmit(to: u64) -> Output {
+        Output::Transmit { to: LinkId(to), bytes: vec![1] }
+    }
+
+    /// What is durable and what has left, in the order in which it is carried out.
+    fn carried(outputs: Vec<Output>) -> Vec<String> {
+        let mut outputs = outputs.into_iter();
+        let (mut left, mut carried) = (None, Vec::new());
+        loop {
+            let stretch = Stretch::of(&mut left, || outputs.next());
+            let is_end = stretch.others.is_empty() && stretch.load.is_none() && left.is_none();
+            if !stretch.changes.is_empty() {
+                carried.push(format!("{} durable", stretch.changes.len()));
+            }
+            for output in stretch.others {
+                let Output::Transmit { to, .. } = output else { panic!("{output:?}") };
+                carried.push(format!("to {}", to.0));
+            }
+            carried.extend(stretch.load.map(|(ticket, _)| format!("read {}", ticket.0)));
+            if is_end {
+                return carried;
+            }
+        }
+    }
+
+    #[test]
+    fn what_leaves_is_durable_before_and_what_waits_is_one_commit() {
+        let load = || Output::Load { ticket: Ticket(7), what: Wanted::Held(Vec::new()) };
+        let outputs = vec![persist(0, 2), transmit(1), persist(2, 3), transmit(2)];
+        assert_eq!(carried(outputs), ["5 durable", "to 1", "to 2"]);
+        let outputs = vec![persist(0, 2), transmit(1), load(), persist(2, 3), transmit(2)];
+        assert_eq!(carried(outputs), ["2 durable", "to 1", "read 7", "3 durable", "to 2"]);
+        assert_eq!(carried(vec![load(), load()]), ["read 7", "read 7"]);
+        assert_eq!(carried(vec![transmit(1)]), ["to 1"]);
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_commit_waits_for_the_next_with_all_behind_it() {
+        let outputs = vec![
+            persist(0, CHANGES_MAX),
+            transmit(1),
+            persist(0, 1),
+            transmit(2),
+            persist(0, CHANGES_MAX),
+            transmit(3),
+        ];
+        let wanted = ["96 durable", "to 1", "1 durable", "to 2", "96 durable", "to 3"];
+        assert_eq!(carried(outputs), wanted);
+        // However much it is, what was wanted together stays together.
+        assert_eq!(carried(vec![persist(0, 2 * CHANGES_MAX)]), ["192 durable"]);
     }
 }
