@@ -17,7 +17,7 @@ use libp2p::core::transport::ListenerId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Stream, Swarm, mdns};
-use libp2p_stream::{Control, IncomingStreams};
+use libp2p_stream::Control;
 use proto::{
     Addr, Change, Command, Done, Ends, Engine, Event, GroupId, Input, LinkId, Member, MemberId,
     Path, Purpose, Refusal, RequestId, Role,
@@ -46,6 +46,12 @@ const OPENING_MAX: Duration = Duration::from_secs(15);
 const STRANGER_PAUSE: Duration = Duration::from_secs(3600);
 /// Strangers that are remembered; beyond, they are forgotten and tried again.
 const STRANGERS_MAX: usize = 1024;
+
+/// Streams of others that may wait to be taken in; of more, some are dropped, and tried again.
+const ACCEPTED_MAX: usize = 128;
+
+/// A stream that someone else opened.
+type Accepted = (PeerId, Stream, Purpose);
 
 /// What the node wants of one group.
 pub(crate) enum GroupCommand {
@@ -169,8 +175,10 @@ impl GroupTask {
         commands: &mut mpsc::Receiver<GroupCommand>,
         listening: oneshot::Sender<()>,
     ) -> Result<(), Error> {
-        let mut links = self.accept(LINK)?;
-        let mut joins = self.accept(JOIN)?;
+        // libp2p drops a stream that nobody is waiting for at the moment when it comes.
+        let (accepted, mut arrived) = mpsc::channel(ACCEPTED_MAX);
+        self.accept(LINK, Purpose::Link, &accepted)?;
+        self.accept(JOIN, Purpose::Join, &accepted)?;
         self.begin_listening().await?;
         // Whoever waited may have given up.
         listening.send(()).ok();
@@ -185,11 +193,8 @@ impl GroupTask {
                     None => return self.end().await,
                 },
                 event = self.swarm.select_next_some() => self.on_swarm(event).await?,
-                Some((peer, stream)) = links.next() => {
-                    self.on_stream((peer, stream), Purpose::Link, None).await?;
-                }
-                Some((peer, stream)) = joins.next() => {
-                    self.on_stream((peer, stream), Purpose::Join, None).await?;
+                Some((peer, stream, purpose)) = arrived.recv() => {
+                    self.on_stream((peer, stream), purpose, None).await?;
                 }
                 Some(incoming) = self.incoming.1.recv() => self.on_incoming(incoming).await?,
                 Some((peer, address, stream)) = self.opened.1.recv() => {
@@ -203,8 +208,24 @@ impl GroupTask {
         }
     }
 
-    fn accept(&mut self, protocol: libp2p::StreamProtocol) -> Result<IncomingStreams, Error> {
-        self.control.accept(protocol).map_err(|error| Error::Runtime(error.to_string()))
+    /// Takes streams of one sort while the swarm lives, also while this task waits for the disk.
+    fn accept(
+        &mut self,
+        protocol: libp2p::StreamProtocol,
+        purpose: Purpose,
+        accepted: &mpsc::Sender<Accepted>,
+    ) -> Result<(), Error> {
+        let streams = self.control.accept(protocol);
+        let mut streams = streams.map_err(|error| Error::Runtime(error.to_string()))?;
+        let accepted = accepted.clone();
+        tokio::spawn(async move {
+            while let Some((peer, stream)) = streams.next().await {
+                if accepted.send((peer, stream, purpose)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(())
     }
 
     /// Waits until the system said where we listen, so that a first invitation names it.
