@@ -34,5 +34,5 @@ mod tests;
 
 pub use error::Error;
 pub use home::Home;
-pub use reader::{Noted, Page, Reader, Row};
+pub use reader::{Checked, Noted, Page, Reader, Row};
 pub use writer::Store;

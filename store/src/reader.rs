@@ -1,8 +1,10 @@
 //! What is stored, for everyone but the writer.
 
+mod check;
 mod load;
 mod messages;
 
+pub use check::Checked;
 pub use messages::{Page, Row};
 
 use std::sync::Arc;

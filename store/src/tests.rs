@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod chains;
+mod checked;
 pub(crate) mod cut;
 mod damaged;
 mod edits;

@@ -72,7 +72,7 @@ fn every_error_about_a_profile_a_group_and_a_message_has_its_name() {
         ("net.dial", json!({"address": "over there"}), "bad_params"),
         ("net.dial", json!({"address": "/ip4/127.0.0.1/tcp/1"}), "unreachable"),
         ("decision.list", json!({"group": group}), "not_yet"),
-        ("store.check", json!({}), "not_yet"),
+        ("net.doctor", json!({}), "not_yet"),
     ] {
         assert_eq!(named(wren.ask(method, params.clone())), name, "{method} {params}");
     }
@@ -80,6 +80,13 @@ fn every_error_about_a_profile_a_group_and_a_message_has_its_name() {
     assert_eq!(named(wren.ask("completeness", json!({"space": group}))), "locked");
     wren.ask("profile.unlock", json!({"passphrase": PASS})).unwrap();
     assert_eq!(wren.texts(&group), Vec::<String>::new(), "nothing of it was done");
+    wren.ask("message.send", json!({"space": group, "text": "one"})).unwrap();
+    let checked = wren.ask("store.check", json!({})).unwrap();
+    assert_eq!((&checked["ok"], &checked["events"]), (&json!(true), &json!(1)), "{checked}");
+    assert!(
+        checked["bytes"].as_u64().unwrap() > 1_000_000,
+        "the ballast alone is 8 MiB: {checked}"
+    );
 }
 
 #[test]

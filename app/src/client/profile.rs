@@ -22,6 +22,15 @@ impl Client {
         self.home.change_passphrase(old, new).map_err(from_store)
     }
 
+    /// Reads everything that is stored, and says what cannot be; and how many bytes the home takes.
+    ///
+    /// # Errors
+    /// `locked`, `store_damaged` where nothing can be read at all.
+    pub(crate) fn check(&self) -> Result<(store::Checked, u64), Trouble> {
+        let checked = self.open()?.reader().check().map_err(from_store)?;
+        Ok((checked, size_of(self.home.path())))
+    }
+
     /// Erases all that this home holds, locked or not; what it was cannot be read again by anyone who has
     /// the disk. Members keep what they hold.
     ///
@@ -43,4 +52,16 @@ impl Client {
             }
         }
     }
+}
+
+/// The bytes of the files in a folder and below; what cannot be looked at counts nothing.
+fn size_of(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(about) if about.is_dir() => size_of(&entry.path()),
+            Ok(about) => about.len(),
+            Err(_gone) => 0,
+        })
+        .sum()
 }

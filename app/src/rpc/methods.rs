@@ -65,7 +65,7 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("net.meeting_point.remove", "no longer uses a meeting point", false),
     ("net.meeting_point.list", "the meeting points in use", false),
     ("net.doctor", "why someone cannot be seen, in plain sentences", false),
-    ("store.check", "checks what is stored", false),
+    ("store.check", "checks what is stored", true),
     ("backup.export", "writes a backup", false),
     ("backup.import", "reads a backup", false),
 ];
@@ -73,7 +73,7 @@ const METHODS: &[(&str, &str, bool)] = &[
 /// How a method is run; none when there is no such method.
 pub(super) fn speed(method: &str) -> Option<Speed> {
     METHODS.iter().find(|(name, ..)| *name == method).map(|_| match method {
-        "invite.look" | "invite.accept" | "net.dial" => Speed::Slow,
+        "invite.look" | "invite.accept" | "net.dial" | "store.check" => Speed::Slow,
         _ => Speed::Quick,
     })
 }
@@ -131,6 +131,12 @@ pub(super) fn call(server: &Server, method: &str, params: Value) -> Result<Value
             let of: params::Message = params::read(params)?;
             let held = client.held(&of.space, &of.id)?;
             Ok(json!({"held_by": held.by, "of": held.of}))
+        }
+        "store.check" => {
+            params::read::<params::None>(params)?;
+            let (checked, bytes) = client.check()?;
+            let (ok, events) = (checked.problems.is_empty(), checked.entries);
+            Ok(json!({"ok": ok, "events": events, "bytes": bytes, "problems": checked.problems}))
         }
         "net.status" => status(server, params),
         "net.dial" => dial(server, params),
