@@ -290,7 +290,6 @@ impl GroupTask {
                 self.command(Command::Invite { expires_secs, addrs }, Some(answer));
             }
             #[cfg(test)]
-            #[expect(clippy::panic, reason = "what a test wants to see survived")]
             GroupCommand::Panic => panic!("as a test wanted"),
             GroupCommand::Dial(address, answer) => {
                 let dial = DialOpts::from(address);

@@ -63,19 +63,13 @@ impl Node {
 
     fn address(&self, group: &GroupId, how: &str) -> Multiaddr {
         let status = self.handle.status();
-        let listen = &status.get(group).unwrap().listen;
+        let listen = &status[group].listen;
         listen.iter().find(|address| address.to_string().contains(how)).unwrap().clone()
     }
 
     fn peer(&self, group: &GroupId) -> PeerId {
-        let address = self.address(group, "/tcp/");
-        address
-            .iter()
-            .find_map(|part| match part {
-                libp2p::multiaddr::Protocol::P2p(peer) => Some(peer),
-                _ => None,
-            })
-            .unwrap()
+        let address = self.address(group, "/tcp/").to_string();
+        address.rsplit('/').next().unwrap().parse().unwrap()
     }
 
     fn links(&self, group: &GroupId) -> usize {
@@ -383,10 +377,9 @@ fn two_link_over_quic_alone_and_over_whichever_way_is_left() {
     let only_quic: Vec<_> = invitation.addrs.iter().filter(|addr| kinds(addr)).cloned().collect();
     let (_, link) = {
         let command = Command::Invite { expires_secs: 3600, addrs: only_quic };
-        match wren.handle.command(group, command).unwrap() {
-            Done::Invited(invite, link) => (invite, link),
-            other => panic!("{other:?}"),
-        }
+        let done = wren.handle.command(group, command).unwrap();
+        let Done::Invited(invite, link) = done else { panic!("{done:?}") };
+        (invite, link)
     };
     assert_eq!(alder.handle.join(&link, "Alder", PATIENCE).unwrap(), group);
     until("linked", || wren.links(&group) == 1 && alder.links(&group) == 1);

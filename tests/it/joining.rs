@@ -114,6 +114,19 @@ fn ghost_group_stays_arriving() {
     }
 }
 
+/// Those who sleep wake one after the other, and meet in between or only at the end.
+fn wake_in_turn(world: &mut World, order: &[usize], one_by_one: bool) {
+    for who in order.iter().copied() {
+        if !world.is_awake(who) {
+            world.wake(who);
+        }
+        if one_by_one {
+            world.settle();
+        }
+    }
+    world.settle();
+}
+
 /// Attack 29: whatever order things happen in, one link lets one person in at most.
 #[test]
 fn invite_single_use() {
@@ -148,15 +161,7 @@ fn invite_single_use() {
         if seed % 4 > 1 {
             order.reverse();
         }
-        for who in order {
-            if !world.is_awake(who) {
-                world.wake(who);
-            }
-            if seed % 5 > 0 {
-                world.settle();
-            }
-        }
-        world.settle();
+        wake_in_turn(&mut world, &order, seed % 5 > 0);
         let expected = usize::from(!cancels);
         for who in 0..3 {
             let members = world.members(who);
