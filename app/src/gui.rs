@@ -13,11 +13,15 @@
 mod clock;
 mod colour;
 mod desk;
+#[cfg(test)]
+mod flows;
 mod fonts;
 mod icons;
 mod model;
 mod screens;
 mod talk;
+#[cfg(test)]
+mod testing;
 mod theme;
 mod widgets;
 mod words;
@@ -84,15 +88,20 @@ struct Gui {
 impl Gui {
     /// A window over this program.
     fn new(ctx: &Context, backend: &Arc<dyn Backend>, clock: Clock) -> std::io::Result<Self> {
-        let stale = Arc::new(AtomicBool::new(true));
         let waker = ctx.clone();
         let desk = Desk::new(backend, move || waker.request_repaint())?;
+        Ok(Self::at(ctx, backend, desk, clock))
+    }
+
+    /// A window with this desk.
+    fn at(ctx: &Context, backend: &Arc<dyn Backend>, desk: Desk, clock: Clock) -> Self {
+        let stale = Arc::new(AtomicBool::new(true));
         let (flag, waker) = (Arc::clone(&stale), ctx.clone());
         backend.watch(Box::new(move || {
             flag.store(true, Ordering::Release);
             waker.request_repaint();
         }));
-        Ok(Self {
+        Self {
             model: Model::new(clock),
             desk,
             stale,
@@ -101,7 +110,7 @@ impl Gui {
             start: Start::new(),
             join: Join::default(),
             talk: TalkView::new(),
-        })
+        }
     }
 
     /// Takes in what the desk heard, and asks again when something may have changed.
@@ -251,6 +260,14 @@ impl Gui {
         self.ask(job);
     }
 
+    /// One frame: draws, then does what a person asked for.
+    fn frame(&mut self, ui: &mut Ui) {
+        if let Some(action) = self.draw(ui) {
+            let ctx = ui.ctx().clone();
+            self.on_action(&ctx, action);
+        }
+    }
+
     /// Draws the screen that is due.
     fn draw(&mut self, ui: &mut Ui) -> Option<Action> {
         match self.model.profile {
@@ -274,10 +291,7 @@ impl eframe::App for Gui {
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        if let Some(action) = self.draw(ui) {
-            let ctx = ui.ctx().clone();
-            self.on_action(&ctx, action);
-        }
+        self.frame(ui);
     }
 
     fn clear_color(&self, visuals: &Visuals) -> [f32; 4] {

@@ -84,7 +84,7 @@ const ALLOWED: [Allowed; 5] = [
             "winit",
             "zeroize",
         ],
-        in_tests: &["blake3"],
+        in_tests: &["blake3", "egui_kittest"],
     },
 ];
 

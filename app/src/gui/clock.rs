@@ -7,6 +7,8 @@ use jiff::{Timestamp, Unit, civil::Date, tz::TimeZone};
 pub(crate) struct Clock {
     zone: TimeZone,
     today: Date,
+    #[cfg(test)]
+    standing: Option<std::sync::Arc<std::sync::atomic::AtomicU64>>,
 }
 
 impl Clock {
@@ -14,15 +16,36 @@ impl Clock {
     pub(crate) fn system() -> Self {
         let zone = TimeZone::system();
         let today = Timestamp::now().to_zoned(zone.clone()).date();
-        Self { zone, today }
+        Self {
+            zone,
+            today,
+            #[cfg(test)]
+            standing: None,
+        }
     }
 
-    /// A clock that stands on this day, in UTC.
+    /// A clock that stands at this moment, in UTC, until its hands are moved.
     #[cfg(test)]
     pub(crate) fn standing_at(ms: u64) -> Self {
-        let utc = Self { zone: TimeZone::UTC, today: Date::ZERO };
+        let hands = std::sync::Arc::new(ms.into());
+        let utc = Self { zone: TimeZone::UTC, today: Date::ZERO, standing: Some(hands) };
         let today = utc.day(ms);
         Self { today, ..utc }
+    }
+
+    /// The hands of a standing clock.
+    #[cfg(test)]
+    pub(crate) fn hands(&self) -> std::sync::Arc<std::sync::atomic::AtomicU64> {
+        self.standing.clone().unwrap()
+    }
+
+    /// What time it is, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        #[cfg(test)]
+        if let Some(hands) = &self.standing {
+            return hands.load(std::sync::atomic::Ordering::Relaxed);
+        }
+        u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
     }
 
     /// The day it is.
@@ -32,7 +55,7 @@ impl Clock {
 
     /// Notices that a new day has begun.
     pub(crate) fn tick(&mut self) {
-        self.today = Timestamp::now().to_zoned(self.zone.clone()).date();
+        self.today = self.day(self.now_ms());
     }
 
     /// The day a moment fell on.

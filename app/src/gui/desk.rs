@@ -38,6 +38,9 @@ pub(crate) struct Desk {
     quick: SyncSender<Job>,
     slow: SyncSender<Job>,
     updates: Receiver<Update>,
+    /// Jobs that are given to no thread: a test carries them out itself, when it wants to.
+    #[cfg(test)]
+    held: Option<(Receiver<Job>, Receiver<Job>, SyncSender<Update>)>,
 }
 
 impl Desk {
@@ -49,7 +52,34 @@ impl Desk {
         let (post, updates) = sync_channel(UPDATES_MAX);
         let quick = hire("kith-desk", backend, post.clone(), wake.clone())?;
         let slow = hire("kith-desk-slow", backend, post, wake)?;
-        Ok(Self { quick, slow, updates })
+        Ok(Self {
+            quick,
+            slow,
+            updates,
+            #[cfg(test)]
+            held: None,
+        })
+    }
+
+    /// A desk without threads: jobs wait for [`Self::work`].
+    #[cfg(test)]
+    pub(crate) fn without_threads() -> Self {
+        let (post, updates) = sync_channel(UPDATES_MAX);
+        let ((quick, quick_todo), (slow, slow_todo)) =
+            (sync_channel(JOBS_MAX), sync_channel(JOBS_MAX));
+        Self { quick, slow, updates, held: Some((quick_todo, slow_todo, post)) }
+    }
+
+    /// Carries out what waits; whether there was anything.
+    #[cfg(test)]
+    pub(crate) fn work(&self, backend: &dyn Backend) -> bool {
+        let (quick, slow, post) = self.held.as_ref().unwrap();
+        let jobs: Vec<Job> = quick.try_iter().chain(slow.try_iter()).collect();
+        let any = !jobs.is_empty();
+        for job in jobs {
+            post.send(carry_out(backend, job)).unwrap();
+        }
+        any
     }
 
     /// Leaves a job; gives it back when the desk is full.

@@ -1,8 +1,8 @@
 //! Paints the rows of the timeline.
 
 use eframe::egui::{
-    Color32, CursorIcon, Rangef, Rect, Role, Sense, Stroke, Ui, UiBuilder, Vec2, WidgetInfo,
-    accesskit, pos2, text_selection::LabelSelectionState, vec2,
+    AsIdSalt, Color32, CursorIcon, Rangef, Rect, Role, Sense, Stroke, Ui, UiBuilder, Vec2,
+    WidgetInfo, accesskit, pos2, text_selection::LabelSelectionState, vec2,
 };
 
 use super::rows::{GUTTER, HEAD, Kind, Laid, Row, is_mine, words_of};
@@ -28,9 +28,9 @@ pub(super) fn paint(
         Kind::Beginning => {
             let at = rect.center_top() + vec2(-laid.text.size().x / 2.0, 24.0);
             ui.painter().galley(at, laid.text.clone(), Color32::PLACEHOLDER);
-            say(ui, rect, "beginning", Role::Label, laid.text.text());
+            say(ui, rect, row.key, Role::Label, laid.text.text());
         }
-        Kind::Day(_) => paint_day(ui, laid, rect),
+        Kind::Day(_) => paint_day(ui, row, laid, rect),
         Kind::New => {
             let y = (rect.center().y + 4.0).round();
             let size = laid.text.size();
@@ -38,7 +38,7 @@ pub(super) fn paint(
             ui.painter().galley(at, laid.text.clone(), Color32::PLACEHOLDER);
             let line = Stroke::new(1.0, Palette::of(ui.ctx()).accent.gamma_multiply(0.55));
             ui.painter().hline(rect.left()..=at.x - 10.0, y + 0.5, line);
-            say(ui, rect, "new", Role::Label, "What follows is new");
+            say(ui, rect, row.key, Role::Label, "What follows is new");
         }
         Kind::Message { nth, head } => {
             let Some(message) = talk.messages.get(nth) else { return };
@@ -51,12 +51,12 @@ pub(super) fn paint(
 }
 
 /// Gives what was painted a role and words.
-fn say(ui: &Ui, rect: Rect, salt: &str, role: Role, words: &str) {
+fn say(ui: &Ui, rect: Rect, salt: impl AsIdSalt, role: Role, words: &str) {
     let response = ui.interact(rect, ui.unique_id().with(salt), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(role, true, words));
 }
 
-fn paint_day(ui: &Ui, laid: &Laid, rect: Rect) {
+fn paint_day(ui: &Ui, row: &Row, laid: &Laid, rect: Rect) {
     let palette = Palette::of(ui.ctx());
     let center = rect.center() + vec2(0.0, 4.0);
     let gap = laid.text.size().x / 2.0 + 14.0;
@@ -65,7 +65,7 @@ fn paint_day(ui: &Ui, laid: &Laid, rect: Rect) {
     ui.painter().hline(Rangef::new(rect.left(), center.x - gap), y, line);
     ui.painter().hline(Rangef::new(center.x + gap, rect.right()), y, line);
     ui.painter().galley(center - laid.text.size() / 2.0, laid.text.clone(), palette.muted);
-    say(ui, rect, "day", Role::Heading, laid.text.text());
+    say(ui, rect, row.key, Role::Heading, laid.text.text());
 }
 
 fn paint_message(
