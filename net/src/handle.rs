@@ -164,6 +164,14 @@ impl Handle {
         self.ask(|answer| NodeCommand::Dial(group, address, answer))
     }
 
+    /// Keeps what a person is writing in a group, for this device alone; durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::NoSuchGroup`].
+    pub fn keep_draft(&self, group: GroupId, draft: Vec<u8>) -> Result<(), Error> {
+        self.ask(|answer| NodeCommand::KeepDraft(group, draft, answer))
+    }
+
     /// What every group's swarm is doing.
     #[must_use]
     pub fn status(&self) -> BTreeMap<GroupId, Status> {

@@ -50,6 +50,7 @@ pub(crate) enum NodeCommand {
         answer: Answer<GroupId>,
     },
     Dial(GroupId, Multiaddr, Answer<()>),
+    KeepDraft(GroupId, Vec<u8>, Answer<()>),
     /// A join that ended well.
     Joined(Box<proto::Joined>, Vec<Change>, Answer<GroupId>),
     /// A group's task panicked: libp2p's code is large, and one bug in it must not end a program.
@@ -152,6 +153,10 @@ impl Node {
             }
             NodeCommand::Dial(group, address, answer) => {
                 self.pass(group, answer, |answer| GroupCommand::Dial(address, answer));
+            }
+            NodeCommand::KeepDraft(group, draft, answer) => {
+                let kept = self.storage.keep_draft(group, draft).await;
+                answer.send(kept).ok();
             }
             NodeCommand::Look(link, timeout, answer) => {
                 let mdns = self.config.mdns;

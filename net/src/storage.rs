@@ -23,6 +23,7 @@ enum Job {
     AddGroup(Box<Member>, Vec<Change>),
     Commit(GroupId, Vec<Change>),
     SetPort(GroupId, u16),
+    KeepDraft(GroupId, Vec<u8>),
     EndDays(u64),
     CheckRoom,
 }
@@ -34,6 +35,7 @@ impl Job {
             Self::AddGroup(me, changes) => store.add_group(&me, &changes).map(|()| false),
             Self::Commit(group, changes) => store.commit(&group, &changes).map(|()| false),
             Self::SetPort(group, port) => store.set_port(&group, port).map(|()| false),
+            Self::KeepDraft(group, draft) => store.keep_draft(&group, &draft).map(|()| false),
             Self::CheckRoom => store.check_room().map(|()| false),
             Self::EndDays(now_ms) => store.end_days(now_ms).map(|ended| !ended.is_empty()),
         }
@@ -84,6 +86,15 @@ impl Storage {
 
     pub(crate) async fn set_port(&self, group: GroupId, port: u16) -> Result<(), Error> {
         self.run(Job::SetPort(group, port)).await.map(drop)
+    }
+
+    /// Keeps what a person is writing.
+    pub(crate) async fn keep_draft(
+        &self,
+        group: GroupId,
+        draft: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.run(Job::KeepDraft(group, draft)).await.map(drop)
     }
 
     /// Whether the disk takes anything at all.

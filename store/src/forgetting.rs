@@ -8,7 +8,7 @@ use crate::engine::{BATCH_MAX, Batch, Dir};
 use crate::error::Error;
 use crate::group_keys::{Bucket, GroupKeys, Slot, day_of};
 use crate::record;
-use crate::rows::{BODY, ERASE, INVITE, NOTE, NoteRecord, OUTBOX, Table};
+use crate::rows::{BODY, DRAFT, ERASE, INVITE, NOTE, NoteRecord, OUTBOX, Table};
 use crate::seal::Sealer as _;
 use crate::writer::Store;
 
@@ -49,7 +49,7 @@ impl Store {
     /// It is this time, in milliseconds since 1970: ends what is over. Of each day before this one the bodies
     /// that end on it can be read by nobody any more, not even with all that is left on the disk and the
     /// passphrase; those that ended more than 400 days after they came, up to 31 days later. The keys of what
-    /// is written and not signed, and of invitations, are drawn anew every day. Gives the groups in which
+    /// is being written or not signed, and of invitations, are drawn anew every day. Gives the groups in which
     /// something ended. A clock that is wrong ends what it takes for over, for good.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl Store {
         let keys = &group.keys;
         let range = |table: Table| (table.start(keys), table.end(keys));
         let ranges = match slot {
-            Slot::State => vec![range(OUTBOX), range(INVITE)],
+            Slot::State => vec![range(OUTBOX), range(INVITE), range(DRAFT)],
             Slot::Bodies(bucket) => vec![bodies_of(group, bucket)],
         };
         for (mut from, to) in ranges {

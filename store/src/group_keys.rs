@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows     what may stay as long as the group does: headers, ops, cards, places
-//! state    what is written and not signed yet, and what admits: a new key every day
+//! state    what is being written, what is not signed yet, and what admits: a new key every day
 //! bodies   what people said: one key for all that ends on one day, in its bucket
 //! ```
 //!
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::rows::{BODY, INVITE, OUTBOX, Place, Table};
+use crate::rows::{BODY, DRAFT, INVITE, OUTBOX, Place, Table};
 use crate::seal::{Ring, Sealer, SpaceKeys};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -81,7 +81,7 @@ pub(crate) fn day_of(ms: u64) -> u32 {
 /// What of a group is sealed anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
-    /// What is written and not signed, and what admits.
+    /// What is being written, what is not signed, and what admits.
     State,
     /// The bodies of a bucket.
     Bodies(Bucket),
@@ -269,7 +269,7 @@ impl GroupKeys {
         if tag == Some(BODY.tag()) {
             let held = bucket_name(key).and_then(|name| rings.bodies.get(&name));
             Some(with(held.map(|(_, ring)| ring)))
-        } else if tag == Some(OUTBOX.tag()) || tag == Some(INVITE.tag()) {
+        } else if [OUTBOX, INVITE, DRAFT].iter().any(|table| tag == Some(table.tag())) {
             Some(with(Some(&rings.state)))
         } else {
             None

@@ -14,6 +14,7 @@
 //!
 //! Read next: [`Home`], then `rows.rs` for what is kept where (docs/protocol.md, "Storage").
 
+mod drafts;
 mod engine;
 mod error;
 mod filing;

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::group_keys::GroupKeys;
 use crate::record;
 use crate::rows::{
-    ARRIVAL, ARRIVING, BODY, CARD, CHAIN, COMPARED, ERASE, EV, FORK, Filed, GONE, HELD, ID,
+    ARRIVAL, ARRIVING, BODY, CARD, CHAIN, COMPARED, DRAFT, ERASE, EV, FORK, Filed, GONE, HELD, ID,
     INSTEAD, INVITE, Known, LOCAL, LOCAL_ADDED, MET, NOTE, NoteRecord, OPS, OUTBOX, Place, SEQ,
     Table,
 };
@@ -80,6 +80,7 @@ impl<'a> Mending<'a> {
         self.keep_readable::<Compared>(COMPARED)?;
         self.keep_readable::<Arriving>(ARRIVING)?;
         self.keep_readable::<u32>(ERASE)?;
+        self.keep_readable::<Vec<u8>>(DRAFT)?;
         // A group whose rows are all gone is one that cannot be read, and none that never was.
         self.keep_readable::<u16>(LOCAL)?;
         self.flush()?;

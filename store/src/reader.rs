@@ -32,7 +32,7 @@ use crate::shared::Shared;
 /// [`Error::Poisoned`] after a failed write; those about a group with [`Error::NoSuchGroup`].
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl core::fmt::Debug for Reader {

@@ -25,6 +25,7 @@
 //! 2e BODY     | name of the bucket (8) | name (16) what an entry says
 //! 2f COMPARED | member (16)                     words compared with a member
 //! 30 ARRIVING | admitter (16)                   whom a newcomer has met
+//! 31 DRAFT    | which (1)                       01 what a person is writing
 //! ```
 //!
 //! Numbers are big-endian, ids and names are keyed hashes. A number with a star is moved by a secret
@@ -60,11 +61,14 @@ pub(crate) const ARRIVAL: Table = Table { tag: 0x2d, rest: 16 };
 pub(crate) const BODY: Table = Table { tag: 0x2e, rest: 24 };
 pub(crate) const COMPARED: Table = Table { tag: 0x2f, rest: 16 };
 pub(crate) const ARRIVING: Table = Table { tag: 0x30, rest: 16 };
+pub(crate) const DRAFT: Table = Table { tag: 0x31, rest: 1 };
 
 /// The schema version, in [`META`].
 pub(crate) const META_SCHEMA: [u8; 1] = [1];
 /// The port the system chose, in [`LOCAL`].
 pub(crate) const LOCAL_PORT: [u8; 1] = [1];
+/// What a person is writing, in [`DRAFT`].
+pub(crate) const DRAFT_WRITING: [u8; 1] = [1];
 /// The group's first changes are all here, in [`LOCAL`].
 pub(crate) const LOCAL_ADDED: [u8; 1] = [2];
 

@@ -5,6 +5,7 @@ mod chains;
 mod checked;
 pub(crate) mod cut;
 mod damaged;
+mod drafts;
 mod edits;
 mod forgetting;
 mod messages;

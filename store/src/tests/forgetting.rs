@@ -45,7 +45,7 @@ fn words(of: &[&str]) -> Vec<Option<String>> {
 }
 
 /// A copy of all that is on the disk.
-fn image(home: &Path) -> TempDir {
+pub(super) fn image(home: &Path) -> TempDir {
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         for file in fs::read_dir(from).unwrap() {
@@ -64,7 +64,7 @@ fn image(home: &Path) -> TempDir {
 }
 
 /// What lies in the sealed rows of a disk.
-fn rows(image: &TempDir, tag: u8) -> Vec<Pair> {
+pub(super) fn rows(image: &TempDir, tag: u8) -> Vec<Pair> {
     let engine = SledEngine::open(&image.path().join("store")).unwrap();
     engine.scan(&[tag], &[tag + 1], Dir::Up, 9_999).unwrap()
 }
@@ -88,7 +88,7 @@ fn give_vault(from: &TempDir, to: &TempDir) {
 }
 
 /// Whether any key in a vault opens any of these rows.
-fn opens_any(image: &TempDir, rows: &[Pair]) -> bool {
+pub(super) fn opens_any(image: &TempDir, rows: &[Pair]) -> bool {
     let (_vault, table): (Vault, KeyTable) = Vault::unlock(image.path(), PASSPHRASE).unwrap();
     rows.iter().any(|(key, sealed)| {
         let notice = table.profile.open(key, sealed).ok();
