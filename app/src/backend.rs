@@ -4,6 +4,7 @@
 //! thread of its own. The store is the truth; [`Backend::watch`] only says that it is worth reading.
 
 use proto::{GroupId, MemberId, OpId};
+use serde::{Deserialize, Serialize};
 
 /// Names a message: an entry's id, or the local id of one that is not signed yet.
 pub(crate) type MessageId = [u8; 32];
@@ -165,6 +166,39 @@ pub(crate) struct Look {
     pub expires_ms: u64,
 }
 
+/// On how many other members' devices a message is known to be, and how many others there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Those who said so, or who wrote it.
+    pub by: usize,
+    /// The other members.
+    pub of: usize,
+}
+
+/// What a person is writing in a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Drafts {
+    /// What stands in the field.
+    pub text: String,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// What was sent and can still be called back, in this order.
+    pub leaving: Vec<Leaving>,
+}
+
+/// Words that leave in a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leaving {
+    /// What is said.
+    pub text: String,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// The own message that it replaces.
+    pub edit: Option<MessageId>,
+    /// When it leaves, in milliseconds since 1970.
+    pub due_ms: u64,
+}
+
 /// A new group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewGroup {
@@ -220,6 +254,26 @@ pub(crate) trait Backend: Send + Sync {
         text: &str,
         reply_to: Option<MessageId>,
     ) -> Result<MessageId, Trouble>;
+    /// Says something else in place of an own message; durable here when it returns.
+    fn edit(&self, group: &GroupId, id: &MessageId, text: &str) -> Result<(), Trouble>;
+    /// Takes an own message back; durable here when it returns.
+    fn take_back(&self, group: &GroupId, id: &MessageId) -> Result<(), Trouble>;
+    /// On how many devices a message is known to be: evidence, never a guess.
+    fn held(&self, group: &GroupId, id: &MessageId) -> Result<Held, Trouble>;
+    /// What was being written when [`Self::keep_drafts`] was last called; for this device alone.
+    fn drafts(&self, group: &GroupId) -> Result<Drafts, Trouble>;
+    /// Keeps what is being written, sealed; durable when it returns. At most 128 KiB.
+    fn keep_drafts(&self, group: &GroupId, drafts: &Drafts) -> Result<(), Trouble>;
+    /// Whether anything said in the group is known to be missing here. That none is known is no promise.
+    fn is_missing(&self, group: &GroupId) -> Result<bool, Trouble>;
+    /// Leaves a group for good.
+    fn leave(&self, group: &GroupId) -> Result<(), Trouble>;
+    /// Takes an invitation back that nobody has used.
+    fn revoke(&self, group: &GroupId, invite: &OpId) -> Result<(), Trouble>;
+    /// Lets `new` open the profile in place of `old`. Takes about two seconds on purpose.
+    fn change_passphrase(&self, old: &str, new: &str) -> Result<(), Trouble>;
+    /// Erases all that is kept here.
+    fn erase(&self) -> Result<(), Trouble>;
     /// The newest `limit` messages, or the newest older than `before`.
     fn messages(
         &self,

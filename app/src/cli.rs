@@ -29,7 +29,8 @@ enum Command {
         #[command(flatten)]
         network: Network,
     },
-    /// Three members on this machine, real in every part, who talk and show what each of them holds.
+    /// A practice group of three on this machine, real in every part: in a window where there is a display,
+    /// else printed as it happens.
     Demo,
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn run() -> ExitCode {
             Ok(client) => rpc::serve(client),
             Err(trouble) => fail(&trouble.says, 1),
         },
-        Some(Command::Demo) => match demo::run() {
+        Some(Command::Demo) => match demo::run(demo_window()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("The demo ended early: {error:#}."), 1),
         },
@@ -108,10 +109,7 @@ fn without_key_log() -> ExitCode {
 #[cfg(feature = "window")]
 fn window(place: Place) -> ExitCode {
     use std::sync::Arc;
-    let displays = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"];
-    let has_display =
-        displays.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    if cfg!(target_os = "linux") && !has_display {
+    if !has_display() {
         return no_window();
     }
     let home = place.home.or_else(|| {
@@ -132,6 +130,24 @@ fn window(place: Place) -> ExitCode {
         },
         Err(trouble) => fail(&trouble.says, 1),
     }
+}
+
+/// Whether there is a display to open a window on.
+#[cfg(feature = "window")]
+fn has_display() -> bool {
+    let displays = ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"];
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || displays.iter().any(is_set)
+}
+
+#[cfg(feature = "window")]
+fn demo_window() -> Option<demo::Window> {
+    has_display().then_some(crate::gui::run as demo::Window)
+}
+
+#[cfg(not(feature = "window"))]
+fn demo_window() -> Option<demo::Window> {
+    None
 }
 
 #[cfg(not(feature = "window"))]

@@ -1,7 +1,8 @@
 //! The client without a face: a home, its profile, and the network while it is open. The window,
 //! `kith rpc` and `kith demo` are three faces of this. Read next: `client/own.rs`, for what becomes of
-//! one's own words, and `client/profile.rs`.
+//! one's own words, `client/drafts.rs`, and `client/profile.rs`.
 
+mod drafts;
 mod own;
 mod people;
 mod profile;
@@ -20,8 +21,8 @@ use room::{Room, Said, said};
 use store::{Home, Noted, Reader, Row};
 
 use crate::backend::{
-    Backend, GroupView, Invitation as Made, Look, MemberView, MessageId, MessageView, NewGroup,
-    Page, Profile, SafetyWords, Trouble, Unheard,
+    Backend, Drafts, GroupView, Held, Invitation as Made, Look, MemberView, MessageId, MessageView,
+    NewGroup, Page, Profile, SafetyWords, Trouble, Unheard,
 };
 use crate::times;
 use crate::trouble::{from_net, from_store};
@@ -371,6 +372,47 @@ impl Backend for Client {
                 Err(from_net(net::Error::Stopped))
             }
         }
+    }
+
+    fn edit(&self, group: &GroupId, id: &MessageId, text: &str) -> Result<(), Trouble> {
+        Self::edit(self, group, id, text)
+    }
+
+    fn take_back(&self, group: &GroupId, id: &MessageId) -> Result<(), Trouble> {
+        Self::take_back(self, group, id)
+    }
+
+    fn held(&self, group: &GroupId, id: &MessageId) -> Result<Held, Trouble> {
+        Self::held(self, group, id)
+    }
+
+    fn drafts(&self, group: &GroupId) -> Result<Drafts, Trouble> {
+        self.read_drafts(group)
+    }
+
+    fn keep_drafts(&self, group: &GroupId, drafts: &Drafts) -> Result<(), Trouble> {
+        self.write_drafts(group, drafts)
+    }
+
+    fn is_missing(&self, group: &GroupId) -> Result<bool, Trouble> {
+        let known = self.completeness(*group)?;
+        Ok(!known.missing.is_empty() || known.waiting > 0)
+    }
+
+    fn leave(&self, group: &GroupId) -> Result<(), Trouble> {
+        Self::leave(self, *group)
+    }
+
+    fn revoke(&self, group: &GroupId, invite: &OpId) -> Result<(), Trouble> {
+        Self::revoke(self, *group, *invite)
+    }
+
+    fn change_passphrase(&self, old: &str, new: &str) -> Result<(), Trouble> {
+        Self::change_passphrase(self, old, new)
+    }
+
+    fn erase(&self) -> Result<(), Trouble> {
+        Self::erase(self)
     }
 
     fn messages(

@@ -1,6 +1,11 @@
 //! A practice group on this machine: three real members with stores of their own, over loopback, who
-//! say a few scripted words. Shows what each of them holds, and leaves nothing behind.
+//! say a few scripted words. Leaves nothing behind.
+//!
+//! Without a display it prints what is said, and what each of them holds. With one there is a window on the
+//! first of them, and the other two answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use net::Config;
 use proto::GroupId;
 
-use crate::backend::{Backend as _, NewGroup, Trouble};
+use crate::backend::{Backend, NewGroup, Trouble};
 use crate::client::Client;
 
 const PEOPLE: [&str; 3] = ["Wren", "Alder", "Moss"];
@@ -20,13 +25,37 @@ const WORDS: [(usize, &str); 6] = [
     (2, "And whoever joins next week gets nothing of what we said today."),
     (1, "Then let us stop here. Nothing of this stays."),
 ];
+/// How often the others listen.
+const LISTEN: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs it to its end.
+/// Shows the window of a member until it is closed.
+pub(crate) type Window = fn(Arc<dyn Backend>) -> Result<(), String>;
+
+/// What the others answer, in this order, to whatever is said.
+const ANSWERS: [(usize, &str); 6] = [
+    (
+        1,
+        "I hear you. I am only practice, so I say the same to everyone. But your words did reach me over a real connection.",
+    ),
+    (2, "I am practice too. Nothing of this leaves your computer, and nothing of it stays."),
+    (
+        1,
+        "You can answer one message: point at it, and press the three dots. Or use the Tab and arrow keys.",
+    ),
+    (
+        2,
+        "You can change your words, or take them back. We forget them then, as real people's devices do.",
+    ),
+    (1, "Try Undo after you send something. It waits ten seconds before it leaves."),
+    (2, "We have nothing more to say. Close the window when you like."),
+];
+
+/// Runs it to its end; with a window, if there is one to show.
 ///
 /// # Errors
 /// What did not come about.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(window: Option<Window>) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("kith-demo-").tempdir()?;
     say(&format!(
         "Three members on this machine, each with a store under {}.",
@@ -60,9 +89,26 @@ pub(crate) fn run() -> Result<()> {
                     .all(|member| member.me || member.linked && !member.pseudonym.is_empty())
         })
     })?;
-    talk(&people, &group)?;
-    for (name, person) in PEOPLE.iter().zip(&people) {
-        let held = words_of(person, &group)?;
+    if let Some(window) = window {
+        practise(&people, group, window)?;
+    } else {
+        hold(&people, &group)?;
+    }
+    for person in &people {
+        // Whoever erased the profile in the window has nothing left to close.
+        person.lock().ok();
+    }
+    drop(people);
+    folder.close().context("the demo's folder could not be removed")?;
+    say("That was all; its folder is gone.");
+    Ok(())
+}
+
+/// What is said without a window, and who holds it.
+fn hold(people: &[Arc<Client>], group: &GroupId) -> Result<()> {
+    talk(people, group)?;
+    for (name, person) in PEOPLE.iter().zip(people) {
+        let held = words_of(person, group)?;
         ensure!(
             held.len() == WORDS.len(),
             "{name} holds {} of {} messages",
@@ -74,22 +120,62 @@ pub(crate) fn run() -> Result<()> {
             held.len()
         ));
     }
-    drop(people);
-    folder.close().context("the demo's folder could not be removed")?;
-    say("That was all; its folder is gone.");
+    Ok(())
+}
+
+/// A window on the first member, while the others answer.
+fn practise(people: &[Arc<Client>], group: GroupId, window: Window) -> Result<()> {
+    let (first, others) = people.split_first().context("someone must begin")?;
+    let hello = "Hello. This is practice: I am a script, but everything below me is real. Say something, and we answer.";
+    let one = others.first().context("someone answers")?;
+    one.send(&group, hello, None).map_err(trouble)?;
+    say(
+        "A window opens on Wren, who is you. Alder and Moss are scripts. Close it to end. Should you lock it, its passphrase is: only practice",
+    );
+    let is_over = Arc::new(AtomicBool::new(false));
+    let answering = {
+        let (people, is_over) = (people.to_vec(), Arc::clone(&is_over));
+        thread::spawn(move || answer(&people, &group, &is_over))
+    };
+    let shown = window(Arc::clone(first) as Arc<dyn Backend>);
+    is_over.store(true, Ordering::Relaxed);
+    let answered = answering.join().map_err(|_panicked| anyhow!("the others broke off"))?;
+    shown.map_err(|error| anyhow!("the window could not be opened: {error}"))?;
+    answered
+}
+
+/// Answers what the first member says, as the others hear it.
+fn answer(people: &[Arc<Client>], group: &GroupId, is_over: &AtomicBool) -> Result<()> {
+    let mut heard = 0;
+    let mut answers = ANSWERS.iter();
+    while !is_over.load(Ordering::Relaxed) {
+        thread::sleep(LISTEN);
+        let Some(listener) = people.get(1) else { return Ok(()) };
+        let page = listener.messages(group, None, 100).map_err(trouble)?;
+        let said = page.messages.iter().filter(|message| message.pseudonym == PEOPLE[0]).count();
+        if said <= heard {
+            continue;
+        }
+        heard = said;
+        if let Some((who, text)) = answers.next()
+            && let Some(speaker) = people.get(*who)
+        {
+            speaker.send(group, text, None).map_err(trouble)?;
+        }
+    }
     Ok(())
 }
 
 /// Three clients with fresh profiles, made side by side: each takes a second on purpose.
-fn start(folder: &std::path::Path) -> Result<Vec<Client>> {
+fn start(folder: &std::path::Path) -> Result<Vec<Arc<Client>>> {
     let listen = "/ip4/127.0.0.1/tcp/0".parse::<net::Multiaddr>()?;
     let make = |at: usize| {
         let config = Config { listen: vec![listen.clone()], mdns: false };
         let home = folder.join(format!("member-{at}"));
-        thread::spawn(move || -> Result<Client> {
+        thread::spawn(move || -> Result<Arc<Client>> {
             let client = Client::new(&home, config).map_err(trouble)?;
             client.create_profile("only practice").map_err(trouble)?;
-            Ok(client)
+            Ok(Arc::new(client))
         })
     };
     let making: Vec<_> = (0..PEOPLE.len()).map(make).collect();
@@ -99,7 +185,7 @@ fn start(folder: &std::path::Path) -> Result<Vec<Client>> {
         .collect()
 }
 
-fn talk(people: &[Client], group: &GroupId) -> Result<()> {
+fn talk(people: &[Arc<Client>], group: &GroupId) -> Result<()> {
     for (at, (who, text)) in WORDS.iter().enumerate() {
         let (name, speaker) = PEOPLE.iter().zip(people).nth(*who).context("someone speaks")?;
         let begin = Instant::now();

@@ -10,9 +10,12 @@
 //!
 //! Read next: [`model`], for what is shown and what a person can do.
 
+mod acting;
+mod asks;
 mod clock;
 mod colour;
 mod desk;
+mod drafts;
 #[cfg(test)]
 mod flows;
 mod fonts;
@@ -25,23 +28,31 @@ mod testing;
 mod theme;
 mod widgets;
 mod words;
+mod zoom;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use eframe::egui::{CentralPanel, Color32, Context, Frame, Theme, Ui, ViewportBuilder, Visuals};
+use eframe::egui::{
+    CentralPanel, Color32, Context, Frame, Key, Modifiers, Theme, Ui, ViewportBuilder, Visuals,
+};
+use proto::GroupId;
 
 use self::{
     clock::Clock,
     desk::Desk,
-    model::{Action, Busy, Job, Model, Place, Update},
-    screens::{Join, Passphrase, Start, first_run_ui, unlock_ui},
+    model::{Action, Did, Job, Model, Place, Update},
+    screens::{Join, Passphrase, Settings, Start, first_run_ui, shared_ui, unlock_ui},
     talk::{TalkView, talk_ui},
     theme::Palette,
 };
-use crate::backend::{Backend, Profile, Trouble};
+use crate::backend::{Backend, Profile};
 
 /// The window's title, whatever is open in it: other programs can read it.
 const TITLE: &str = "Kith";
@@ -68,6 +79,7 @@ pub(crate) fn run(backend: Arc<dyn Backend>) -> Result<(), String> {
 fn set_up(ctx: &Context) {
     fonts::install(ctx);
     theme::apply(ctx);
+    ctx.options_mut(|options| options.zoom_with_keyboard = false);
     ctx.set_theme(ctx.system_theme().unwrap_or(Theme::Light));
 }
 
@@ -82,7 +94,10 @@ struct Gui {
     passphrase: Passphrase,
     start: Start,
     join: Join,
+    settings: Settings,
     talk: TalkView,
+    /// The groups whose drafts were asked for.
+    asked_drafts: BTreeSet<GroupId>,
 }
 
 impl Gui {
@@ -109,12 +124,14 @@ impl Gui {
             passphrase: Passphrase::new(),
             start: Start::new(),
             join: Join::default(),
+            settings: Settings::new(),
             talk: TalkView::new(),
+            asked_drafts: BTreeSet::new(),
         }
     }
 
     /// Takes in what the desk heard, and asks again when something may have changed.
-    fn catch_up(&mut self) {
+    fn catch_up(&mut self, ctx: &Context) {
         self.model.clock.tick();
         let updates: Vec<Update> = self.desk.updates().collect();
         for update in updates {
@@ -124,20 +141,46 @@ impl Gui {
                 self.ask(job);
             }
         }
-        if let Some((group, text)) = self.model.returned.take() {
-            self.talk.give_back(group, &text);
-        }
         if !self.reading && self.stale.swap(false, Ordering::AcqRel) {
             self.reading = true;
             self.ask(self.model.reading());
+        }
+        self.see_to_drafts(ctx);
+    }
+
+    /// Reads what was being written, keeps what is, and lets go what has waited long enough.
+    fn see_to_drafts(&mut self, ctx: &Context) {
+        if self.model.profile != Some(Profile::Open) {
+            return;
+        }
+        let groups = self.model.groups.iter().map(|group| group.group);
+        let unknown: Vec<GroupId> =
+            groups.filter(|group| self.asked_drafts.insert(*group)).collect();
+        if !unknown.is_empty() {
+            self.ask(Job::Drafts(unknown));
+        }
+        let now_ms = self.model.clock.now_ms();
+        for (group, said, again) in self.talk.drafts.due(now_ms) {
+            self.ask(Job::Say { group, said, again });
+        }
+        self.keep_drafts(false);
+        if let Some(wait_ms) = self.talk.drafts.wait_ms(now_ms) {
+            ctx.request_repaint_after(Duration::from_millis(wait_ms.max(1)));
+        }
+    }
+
+    /// Keeps what is being written: what is due, or all of it.
+    fn keep_drafts(&mut self, all: bool) {
+        for (group, drafts) in self.talk.drafts.take_changed(self.model.clock.now_ms(), all) {
+            self.ask(Job::Keep { group, drafts });
         }
     }
 
     /// What was typed is forgotten once it has done its work.
     fn before(&mut self, update: &Update) {
         match update {
-            Update::Opened(Ok(())) => self.passphrase.forget(),
-            Update::Locked(Ok(())) => self.forget(),
+            Update::Opened(Ok(())) | Update::Did(Did::Rephrased, Ok(())) => self.forget_secrets(),
+            Update::Locked(Ok(())) | Update::Did(Did::Erased, Ok(())) => self.forget(),
             Update::Started(Ok(_)) => self.start = Start::new(),
             Update::Joined(Ok(_)) => self.join = Join::default(),
             Update::Read(reading) => {
@@ -145,125 +188,55 @@ impl Gui {
                     self.forget();
                 }
             }
+            Update::Said { group, said, done } => {
+                self.talk.drafts.on_said(*group, said, done.is_ok());
+            }
+            Update::Drafts(all) => {
+                for (group, drafts) in all {
+                    self.talk.drafts.on_kept(*group, drafts.clone().unwrap_or_default());
+                }
+            }
             Update::Opened(Err(_))
             | Update::Locked(Err(_))
             | Update::Started(Err(_))
             | Update::Joined(Err(_))
+            | Update::Did(..)
+            | Update::Kept(_)
+            | Update::Where(_)
+            | Update::Known(_)
+            | Update::Words(_)
             | Update::Older { .. }
-            | Update::Said { .. }
             | Update::Looked { .. }
             | Update::Invited { .. } => {}
         }
     }
 
+    /// What was typed of passphrases goes.
+    fn forget_secrets(&mut self) {
+        self.passphrase.forget();
+        self.settings = Settings::new();
+    }
+
     /// Nothing of an open profile stays in a locked window.
     fn forget(&mut self) {
-        self.passphrase.forget();
+        self.forget_secrets();
+        self.asked_drafts.clear();
         self.start = Start::new();
         self.join = Join::default();
         self.talk = TalkView::new();
     }
 
-    /// Leaves a job at the desk. A desk that is full is said to be busy, and no words are lost.
-    fn ask(&mut self, job: Job) {
-        let Err(job) = self.desk.ask(job) else { return };
-        match job {
-            Job::Read { .. } => {
-                self.reading = false;
-                self.stale.store(true, Ordering::Release);
-                return;
-            }
-            Job::Say { group, text } => self.talk.give_back(group, &text),
-            Job::Older { .. }
-            | Job::CreateProfile(_)
-            | Job::Unlock(_)
-            | Job::Lock
-            | Job::Start(_)
-            | Job::Look(_)
-            | Job::Accept { .. }
-            | Job::Invite(_) => self.model.busy = None,
-        }
-        let says = "Kith has a lot to do. Nothing is lost. Try again in a moment.";
-        self.model.trouble = Some(Trouble::new("busy", says));
-    }
-
-    /// Asks for something that a screen waits for.
-    fn wait_for(&mut self, busy: Busy, job: Job) {
-        self.model.trouble = None;
-        self.model.busy = Some(busy);
-        self.ask(job);
-    }
-
-    /// Does what a person asked for.
-    fn on_action(&mut self, ctx: &Context, action: Action) {
-        match action {
-            Action::CreateProfile(secret) => {
-                self.wait_for(Busy::Opening, Job::CreateProfile(secret));
-            }
-            Action::Unlock(secret) => self.wait_for(Busy::Opening, Job::Unlock(secret)),
-            Action::Lock => self.ask(Job::Lock),
-            Action::Go(place) => {
-                self.model.place = place;
-                self.model.trouble = None;
-                self.start.reopen();
-                self.join.reopen();
-            }
-            Action::Open(group) => {
-                self.model.trouble = None;
-                self.model.open(group);
-                self.ask(self.model.reading());
-            }
-            Action::Older => self.on_older(),
-            Action::Say(text) => {
-                self.talk.go_newest();
-                if let Some(group) = self.model.talk.as_ref().map(|talk| talk.group) {
-                    self.model.trouble = None;
-                    self.ask(Job::Say { group, text });
-                }
-            }
-            Action::Start(new) => self.wait_for(Busy::Starting, Job::Start(new)),
-            Action::Look(link) => self.wait_for(Busy::Looking, Job::Look(link)),
-            Action::ForgetLook => {
-                self.model.look = None;
-                self.model.trouble = None;
-                self.join = Join::default();
-                self.model.place = Place::Talk;
-            }
-            Action::Accept(pseudonym) => {
-                if let Some((link, _)) = &self.model.look {
-                    let link = link.clone();
-                    self.wait_for(Busy::Joining, Job::Accept { link, pseudonym });
-                }
-            }
-            Action::Invite => {
-                if let Some(group) = self.model.talk.as_ref().map(|talk| talk.group) {
-                    self.wait_for(Busy::Inviting, Job::Invite(group));
-                }
-            }
-            Action::CloseInvitation => self.model.invitation = None,
-            Action::Copy(text) => ctx.copy_text(text),
-            Action::SwitchTheme => ctx.set_theme(match ctx.theme() {
-                Theme::Dark => Theme::Light,
-                Theme::Light => Theme::Dark,
-            }),
-            Action::SwitchDetails => self.model.details = !self.model.details,
-            Action::CloseTrouble => self.model.trouble = None,
-        }
-        ctx.request_repaint();
-    }
-
-    fn on_older(&mut self) {
-        let Some(talk) = &mut self.model.talk else { return };
-        let Some(oldest) = talk.messages.first() else { return };
-        talk.loading = true;
-        let job = Job::Older { group: talk.group, before: oldest.id };
-        self.ask(job);
-    }
-
     /// One frame: draws, then does what a person asked for.
     fn frame(&mut self, ui: &mut Ui) {
-        if let Some(action) = self.draw(ui) {
-            let ctx = ui.ctx().clone();
+        let ctx = ui.ctx().clone();
+        let by = zoom::keys(&ctx);
+        if by != 0 {
+            zoom::step(&ctx, by);
+        }
+        let is_open = self.model.profile == Some(Profile::Open);
+        let lock = ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::L));
+        let action = self.draw(ui).or_else(|| (is_open && lock).then_some(Action::Lock));
+        if let Some(action) = action {
             self.on_action(&ctx, action);
         }
     }
@@ -275,10 +248,11 @@ impl Gui {
                 let fill = Frame::NONE.fill(Palette::of(ui.ctx()).rail);
                 CentralPanel::no_frame().frame(fill).show(ui, |_| None).inner
             }
+            Some(Profile::None) if self.model.place == Place::Shared => shared_ui(ui, Place::Talk),
             Some(Profile::None) => first_run_ui(ui, &self.model, &mut self.passphrase),
             Some(Profile::Locked) => unlock_ui(ui, &self.model, &mut self.passphrase),
             Some(Profile::Open) => {
-                let views = (&mut self.talk, &mut self.start, &mut self.join);
+                let views = (&mut self.talk, &mut self.start, &mut self.join, &mut self.settings);
                 talk_ui(ui, &self.model, views)
             }
         }
@@ -286,8 +260,8 @@ impl Gui {
 }
 
 impl eframe::App for Gui {
-    fn logic(&mut self, _ctx: &Context, _frame: &mut eframe::Frame) {
-        self.catch_up();
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.catch_up(ctx);
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
@@ -297,6 +271,11 @@ impl eframe::App for Gui {
     fn clear_color(&self, visuals: &Visuals) -> [f32; 4] {
         let fill: Color32 = visuals.panel_fill;
         fill.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        self.keep_drafts(true);
+        self.desk.finish();
     }
 
     fn persist_egui_memory(&self) -> bool {

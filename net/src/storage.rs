@@ -89,11 +89,7 @@ impl Storage {
     }
 
     /// Keeps what a person is writing.
-    pub(crate) async fn keep_draft(
-        &self,
-        group: GroupId,
-        draft: Vec<u8>,
-    ) -> Result<(), Error> {
+    pub(crate) async fn keep_draft(&self, group: GroupId, draft: Vec<u8>) -> Result<(), Error> {
         self.run(Job::KeepDraft(group, draft)).await.map(drop)
     }
 

@@ -22,6 +22,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::TooLarge`]; else as [`Self::commit`].
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "there is one writer, and one at a time")]
     pub fn keep_draft(&mut self, group: &GroupId, draft: &[u8]) -> Result<(), Error> {
         if draft.len() > DRAFT_MAX {
             return Err(Error::TooLarge);

@@ -7,17 +7,8 @@ use proto::{Command, EntryId, GroupId, LocalId, Refusal, Wanted, Which};
 use store::Row;
 
 use super::{Client, Open};
-use crate::backend::{MessageId, Trouble};
+use crate::backend::{Held, MessageId, Trouble};
 use crate::trouble::{from_net, from_store};
-
-/// On how many other members' devices a message is known to be, and how many others there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// Those who said so, or who wrote it.
-    pub(crate) by: usize,
-    /// The other members.
-    pub(crate) of: usize,
-}
 
 impl Client {
     /// Says something else in place of an own message; durable here when it returns.

@@ -14,8 +14,8 @@ use std::{
 
 use proto::GroupId;
 
-use super::model::{Job, PAGE_LEN, Reading, Update};
-use crate::backend::{Backend, MessageId, Page, Profile, Trouble};
+use super::model::{Did, Job, PAGE_LEN, Reading, Update};
+use crate::backend::{Backend, Leaving, MessageId, Page, Profile, Trouble};
 
 /// How many updates may wait to be shown. When they are not taken, the desk waits too.
 const UPDATES_MAX: usize = 64;
@@ -38,6 +38,8 @@ pub(crate) struct Desk {
     quick: SyncSender<Job>,
     slow: SyncSender<Job>,
     updates: Receiver<Update>,
+    /// The thread that must not be cut off.
+    writing: Option<thread::JoinHandle<()>>,
     /// Jobs that are given to no thread: a test carries them out itself, when it wants to.
     #[cfg(test)]
     held: Option<(Receiver<Job>, Receiver<Job>, SyncSender<Update>)>,
@@ -50,12 +52,13 @@ impl Desk {
         wake: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (post, updates) = sync_channel(UPDATES_MAX);
-        let quick = hire("kith-desk", backend, post.clone(), wake.clone())?;
-        let slow = hire("kith-desk-slow", backend, post, wake)?;
+        let (quick, writing) = hire("kith-desk", backend, post.clone(), wake.clone())?;
+        let (slow, _waits_for_others) = hire("kith-desk-slow", backend, post, wake)?;
         Ok(Self {
             quick,
             slow,
             updates,
+            writing: Some(writing),
             #[cfg(test)]
             held: None,
         })
@@ -67,7 +70,7 @@ impl Desk {
         let (post, updates) = sync_channel(UPDATES_MAX);
         let ((quick, quick_todo), (slow, slow_todo)) =
             (sync_channel(JOBS_MAX), sync_channel(JOBS_MAX));
-        Self { quick, slow, updates, held: Some((quick_todo, slow_todo, post)) }
+        Self { quick, slow, updates, writing: None, held: Some((quick_todo, slow_todo, post)) }
     }
 
     /// Carries out what waits; whether there was anything.
@@ -82,8 +85,20 @@ impl Desk {
         any
     }
 
+    /// Waits until all that was left here is carried out, and takes no more.
+    pub(crate) fn finish(&mut self) {
+        let (nobody, _) = sync_channel(0);
+        self.quick = nobody;
+        // Nobody looks at what comes of it any more.
+        let (_, updates) = sync_channel(0);
+        self.updates = updates;
+        if let Some(writing) = self.writing.take() {
+            writing.join().ok();
+        }
+    }
+
     /// Leaves a job; gives it back when the desk is full.
-    pub(crate) fn ask(&self, job: Job) -> Result<(), Job> {
+    pub(crate) fn ask(&self, job: Job) -> Result<(), Box<Job>> {
         let thread = match job {
             Job::Look(_) | Job::Accept { .. } => &self.slow,
             Job::Read { .. }
@@ -92,11 +107,22 @@ impl Desk {
             | Job::Unlock(_)
             | Job::Lock
             | Job::Say { .. }
+            | Job::Drafts(_)
+            | Job::Keep { .. }
+            | Job::TakeBack { .. }
+            | Job::Where { .. }
+            | Job::Known(_)
+            | Job::Compare { .. }
+            | Job::Same { .. }
+            | Job::Leave(_)
+            | Job::Revoke { .. }
+            | Job::Rephrase { .. }
+            | Job::Erase
             | Job::Start(_)
             | Job::Invite(_) => &self.quick,
         };
         thread.try_send(job).map_err(|full| match full {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => Box::new(job),
         })
     }
 
@@ -112,19 +138,18 @@ fn hire(
     backend: &Arc<dyn Backend>,
     post: SyncSender<Update>,
     wake: impl Fn() + Send + 'static,
-) -> io::Result<SyncSender<Job>> {
+) -> io::Result<(SyncSender<Job>, thread::JoinHandle<()>)> {
     let (jobs, todo) = sync_channel(JOBS_MAX);
     let backend = Arc::clone(backend);
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
         while let Ok(job) = todo.recv() {
-            let update = carry_out(backend.as_ref(), job);
-            if post.send(update).is_err() {
-                break;
+            // What is asked for is done, also when the window is gone meanwhile.
+            if post.send(carry_out(backend.as_ref(), job)).is_ok() {
+                wake();
             }
-            wake();
         }
     })?;
-    Ok(jobs)
+    Ok((jobs, thread))
 }
 
 fn carry_out(backend: &dyn Backend, job: Job) -> Update {
@@ -137,10 +162,26 @@ fn carry_out(backend: &dyn Backend, job: Job) -> Update {
         Job::CreateProfile(passphrase) => Update::Opened(backend.create_profile(&passphrase.0)),
         Job::Unlock(passphrase) => Update::Opened(backend.unlock(&passphrase.0)),
         Job::Lock => Update::Locked(backend.lock()),
-        Job::Say { group, text } => {
-            let done = backend.send(&group, &text, None).map(|_| ());
-            Update::Said { group, text, done }
+        Job::Say { group, said, again } => {
+            let done = say(backend, &group, &said, again);
+            Update::Said { group, said, done }
         }
+        Job::Drafts(groups) => {
+            let read = groups.into_iter().map(|group| (group, backend.drafts(&group)));
+            Update::Drafts(read.collect())
+        }
+        Job::Keep { group, drafts } => Update::Kept(backend.keep_drafts(&group, &drafts)),
+        Job::TakeBack { group, id } => Update::Did(Did::TakenBack, backend.take_back(&group, &id)),
+        Job::Where { group, id } => Update::Where(backend.held(&group, &id)),
+        Job::Known(group) => Update::Known(backend.is_missing(&group)),
+        Job::Compare { group, member } => Update::Words(backend.safety_words(&group, member)),
+        Job::Same { group, member } => Update::Did(Did::Compared, backend.verify(&group, member)),
+        Job::Leave(group) => Update::Did(Did::Left, backend.leave(&group)),
+        Job::Revoke { group, invite } => Update::Did(Did::Revoked, backend.revoke(&group, &invite)),
+        Job::Rephrase { old, new } => {
+            Update::Did(Did::Rephrased, backend.change_passphrase(&old.0, &new.0))
+        }
+        Job::Erase => Update::Did(Did::Erased, backend.erase()),
         Job::Start(new) => Update::Started(backend.create_group(&new)),
         Job::Look(link) => {
             let look = backend.look(&link);
@@ -154,6 +195,28 @@ fn carry_out(backend: &dyn Backend, job: Job) -> Update {
             Update::Invited { group, invitation }
         }
     }
+}
+
+/// Says it, unless that was done already and the program ended before it could be noted.
+fn say(backend: &dyn Backend, group: &GroupId, said: &Leaving, again: bool) -> Result<(), Trouble> {
+    if again && was_said(backend, group, said)? {
+        return Ok(());
+    }
+    match said.edit {
+        Some(id) => backend.edit(group, &id, &said.text),
+        None => backend.send(group, &said.text, said.reply_to).map(drop),
+    }
+}
+
+/// Whether an own message of these words is here that was written when they were to leave, or later.
+fn was_said(backend: &dyn Backend, group: &GroupId, said: &Leaving) -> Result<bool, Trouble> {
+    let members = backend.members(group)?;
+    let page = backend.messages(group, None, PAGE_LEN)?;
+    Ok(page.messages.iter().any(|message| {
+        members.iter().any(|member| member.me && member.member == message.author)
+            && message.sent_at_ms >= said.due_ms
+            && message.text == said.text
+    }))
 }
 
 fn read(backend: &dyn Backend, open: Option<GroupId>, limit: usize) -> Reading {

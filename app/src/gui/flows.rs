@@ -1,5 +1,9 @@
 //! What a person does in the window from its first start on, screen by screen, as tests.
 
+mod figures;
+mod profile;
+mod words;
+
 use eframe::egui::{Key, Modifiers, Theme, vec2};
 
 use super::testing::{Fake, ME, Screen, message};
@@ -8,6 +12,7 @@ use crate::backend::{MessageView, Profile, Trouble};
 #[test]
 fn a_passphrase_is_chosen_twice_before_anything_is_kept() {
     let mut screen = Screen::new(Fake::empty());
+    screen.press("Go on");
     assert!(screen.sees("Welcome to Kith") && screen.is_at("Passphrase"));
     assert!(!screen.can_press("Set passphrase"));
     screen.write("Passphrase", "three old trees");
@@ -31,7 +36,7 @@ fn a_wrong_passphrase_is_said_and_can_be_corrected() {
     assert!(!screen.sees("Tuesday"), "nothing of a group is shown");
     screen.press("Show: Passphrase");
     assert_eq!(screen.written("Passphrase"), "something else");
-    screen.fake.held().passphrase = "something else".to_owned();
+    screen.fake.state().passphrase = "something else".to_owned();
     screen.press("Unlock");
     assert!(screen.sees("Tuesday"));
 }
@@ -44,10 +49,17 @@ fn a_group_is_started_with_its_name_its_reason_and_ones_own_name() {
     screen.write("What is the group called?", "Kitchen table");
     screen.write("Why we meet", "To eat together");
     screen.write("What should people here call you?", "Moss");
+    assert!(!screen.can_press("Start the group"), "nobody chose how long words stay");
+    screen.press("7 days");
+    screen.press("30 days");
+    screen.press("Drop line 2");
     screen.press("Start the group");
     let asked = screen.fake.asked();
     assert_eq!(asked.len(), 1);
     assert!(asked[0].starts_with("start Kitchen table | To eat together | We are equal."));
+    assert!(!asked[0].contains("We listen first."), "that line was dropped");
+    assert!(asked[0].contains("Our words fade after 30 days. | Moss | 30"), "{}", asked[0]);
+    assert!(!asked[0].contains("7 days"));
     assert!(screen.sees("Kitchen table") && screen.is_at("Message"));
 }
 
@@ -82,7 +94,7 @@ fn trouble_while_joining_is_said_and_what_was_typed_stays() {
     let mut screen = Screen::new(Fake::alone());
     screen.press("Join with an invitation");
     screen.write("Invitation link", "kith:1xyz");
-    screen.fake.held().trouble = Some(Trouble::new("unreachable", "Nobody could be reached."));
+    screen.fake.state().trouble = Some(Trouble::new("unreachable", "Nobody could be reached."));
     screen.press("Have a look");
     assert!(screen.sees("Nobody could be reached."));
     assert_eq!(screen.written("Invitation link"), "kith:1xyz");
@@ -116,7 +128,7 @@ fn someone_is_invited_with_a_link_that_can_be_copied() {
 fn locking_leaves_nothing_of_a_group_on_the_screen() {
     let mut screen = Screen::new(Fake::talking());
     screen.press("Lock");
-    assert_eq!(screen.fake.held().profile, Profile::Locked);
+    assert_eq!(screen.fake.state().profile, Profile::Locked);
     assert!(screen.sees("Welcome back"));
     for words in ["Tuesday", "Alder", "heard"] {
         assert!(!screen.sees(words), "{words}");
@@ -126,7 +138,7 @@ fn locking_leaves_nothing_of_a_group_on_the_screen() {
 #[test]
 fn what_arrives_is_shown_and_older_words_come_when_one_goes_up() {
     let fake = Fake::talking();
-    fake.held().messages =
+    fake.state().messages =
         (0..300).map(|nth| message(nth, ME, &format!("word {nth}."), 400)).collect();
     let mut screen = Screen::new(fake);
     assert!(screen.sees("word 299.") && !screen.sees("word 0."));
@@ -136,7 +148,7 @@ fn what_arrives_is_shown_and_older_words_come_when_one_goes_up() {
     }
     assert!(screen.sees("word 0."));
     let new = MessageView { id: [9; 32], ..message(0, ME, "something new", 0) };
-    screen.fake.held().messages.push(new);
+    screen.fake.state().messages.push(new);
     screen.hint();
     assert!(screen.sees("word 0."), "one stays where one reads");
     assert!(screen.has("Something new below"));

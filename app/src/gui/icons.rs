@@ -6,14 +6,12 @@ pub(crate) struct Icon(pub(crate) char);
 
 /// To the newest message.
 pub(crate) const ARROW_DOWN: Icon = Icon('\u{e042}');
-/// Back.
-pub(crate) const ARROW_LEFT: Icon = Icon('\u{e048}');
 /// Sends.
 pub(crate) const ARROW_UP: Icon = Icon('\u{e04a}');
-/// Chosen.
-pub(crate) const CHECK: Icon = Icon('\u{e06c}');
 /// Copies.
 pub(crate) const COPY: Icon = Icon('\u{e09e}');
+/// More that can be done.
+pub(crate) const ELLIPSIS: Icon = Icon('\u{e0b6}');
 /// Shows a passphrase.
 pub(crate) const EYE: Icon = Icon('\u{e0ba}');
 /// Hides it again.
@@ -50,6 +48,8 @@ pub(crate) const SUN: Icon = Icon('\u{e178}');
 pub(crate) const TRASH: Icon = Icon('\u{e18e}');
 /// Takes back.
 pub(crate) const UNDO: Icon = Icon('\u{e2a1}');
+/// There is no way to anyone.
+pub(crate) const UNLINK: Icon = Icon('\u{e19c}');
 /// Invites.
 pub(crate) const USER_PLUS: Icon = Icon('\u{e1a2}');
 /// Closes.

@@ -4,172 +4,21 @@
 //! Model ── views draw it ──> Action ── Gui ──> Job ── Desk ──> Update ── Model::apply ──> Model
 //! ```
 //!
-//! Read next: [`super::desk`], for who carries out a [`Job`].
+//! Read next: [`super::asks`], for what is asked for, and [`super::desk`], for who carries it out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::GroupId;
-use zeroize::Zeroizing;
+use proto::{GroupId, MemberId};
 
+pub(crate) use super::asks::{Action, Busy, Did, Here, Job, Place, Reading, Secret, Update};
 use super::clock::Clock;
 use crate::backend::{
-    GroupView, Invitation, Look, MemberView, MessageId, MessageView, NewGroup, Page, Profile,
-    Trouble,
+    GroupView, Held, Invitation, Look, MemberView, MessageId, MessageView, Page, Profile,
+    SafetyWords, Trouble,
 };
 
 /// How many messages are asked for at once.
 pub(crate) const PAGE_LEN: usize = 50;
-
-/// Which part of the program one is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Among the groups; with none, the two ways to come to one.
-    Talk,
-    /// Starting a group.
-    Start,
-    /// Joining one.
-    Join,
-}
-
-/// What is under way that a screen waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Busy {
-    /// A passphrase is being tried, or set.
-    Opening,
-    /// A group is being made.
-    Starting,
-    /// An invitation is being looked at.
-    Looking,
-    /// Someone is to let one in.
-    Joining,
-    /// An invitation is being made.
-    Inviting,
-}
-
-/// What a person did.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Chose a passphrase.
-    CreateProfile(Secret),
-    /// Gave it.
-    Unlock(Secret),
-    /// Locked everything up.
-    Lock,
-    /// Went somewhere.
-    Go(Place),
-    /// Opened a group.
-    Open(GroupId),
-    /// Reached the oldest message that is loaded.
-    Older,
-    /// Said something.
-    Say(String),
-    /// Starts a group.
-    Start(NewGroup),
-    /// Looks at an invitation.
-    Look(String),
-    /// Put the invitation away.
-    ForgetLook,
-    /// Agreed, under this name.
-    Accept(String),
-    /// Invites someone to the open group.
-    Invite,
-    /// Put the invitation that was made away.
-    CloseInvitation,
-    /// Copies this.
-    Copy(String),
-    /// From light to dark and back.
-    SwitchTheme,
-    /// Shows or hides what is known about the group.
-    SwitchDetails,
-    /// Read what went wrong.
-    CloseTrouble,
-}
-
-/// A passphrase on its way; gone from memory when it has arrived.
-pub(crate) struct Secret(pub(crate) Zeroizing<String>);
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// What the desk is asked to do.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Reads everything that is shown, with this many messages of the open group.
-    Read { open: Option<GroupId>, limit: usize },
-    /// Reads a page of older messages.
-    Older { group: GroupId, before: MessageId },
-    /// Makes a profile.
-    CreateProfile(Secret),
-    /// Opens it.
-    Unlock(Secret),
-    /// Closes it.
-    Lock,
-    /// Says something.
-    Say { group: GroupId, text: String },
-    /// Starts a group.
-    Start(NewGroup),
-    /// Looks at an invitation.
-    Look(String),
-    /// Joins with it.
-    Accept { link: String, pseudonym: String },
-    /// Makes one.
-    Invite(GroupId),
-}
-
-/// What came of a [`Job`].
-#[derive(Debug)]
-pub(crate) enum Update {
-    /// All that is shown.
-    Read(Box<Reading>),
-    /// Older messages, or why not.
-    Older { group: GroupId, page: Result<Page, Trouble> },
-    /// The profile is open, or why it is not.
-    Opened(Result<(), Trouble>),
-    /// It is closed, or why it is not.
-    Locked(Result<(), Trouble>),
-    /// It is kept here, or why it is not: then the words come back.
-    Said { group: GroupId, text: String, done: Result<(), Trouble> },
-    /// A group was made, or why not.
-    Started(Result<GroupId, Trouble>),
-    /// What an invitation shows, or why nothing.
-    Looked { link: String, look: Result<Look, Trouble> },
-    /// One is in, or why not.
-    Joined(Result<GroupId, Trouble>),
-    /// An invitation was made, or why not.
-    Invited { group: GroupId, invitation: Result<Invitation, Trouble> },
-}
-
-impl Update {
-    /// Whether it means nothing once the profile is closed.
-    const fn is_of_a_group(&self) -> bool {
-        match self {
-            Self::Read(_) | Self::Opened(_) | Self::Locked(_) => false,
-            Self::Older { .. }
-            | Self::Said { .. }
-            | Self::Started(_)
-            | Self::Looked { .. }
-            | Self::Joined(_)
-            | Self::Invited { .. } => true,
-        }
-    }
-}
-
-/// Who is in a group, and its newest messages.
-pub(crate) type TalkPage = (Vec<MemberView>, Page);
-
-/// Everything that is shown, as it was at one moment.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    /// Whether there is a profile, and whether it is open.
-    pub(crate) profile: Profile,
-    /// The groups, or why they could not be read.
-    pub(crate) groups: Result<Vec<GroupView>, Trouble>,
-    /// The open group.
-    pub(crate) talk: Option<(GroupId, Result<TalkPage, Trouble>)>,
-}
 
 /// The open group.
 #[derive(Debug)]
@@ -190,6 +39,25 @@ pub(crate) struct Talk {
     pub(crate) new_after: Option<MessageId>,
     /// It has been read at least once.
     pub(crate) arrived: bool,
+}
+
+/// A question or an answer that lies over everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialog {
+    /// Whether to take this message back.
+    TakeBack(MessageId),
+    /// On how many devices a message is known to be; none while it is being looked up.
+    Where(Option<Held>),
+    /// The words to compare with someone.
+    Compare(MemberId),
+    /// Whether to leave the open group.
+    Leave,
+    /// What is known of the connection, and what is not.
+    Connection,
+    /// Another passphrase.
+    Passphrase,
+    /// Whether to erase everything.
+    Erase,
 }
 
 /// What the window shows.
@@ -215,10 +83,18 @@ pub(crate) struct Model {
     pub(crate) invitation: Option<Invitation>,
     /// What is known about the group is shown beside its messages.
     pub(crate) details: bool,
+    /// The page about shared computers was shown.
+    greeted: bool,
     /// What time is called.
     pub(crate) clock: Clock,
-    /// Words that could not be sent, to go back to where they were typed.
-    pub(crate) returned: Option<(GroupId, String)>,
+    /// What lies over everything else.
+    pub(crate) dialog: Option<Dialog>,
+    /// Whether anything is known to be missing; none while that is not known.
+    pub(crate) missing: Option<bool>,
+    /// The words to compare, of [`Dialog::Compare`].
+    pub(crate) words: Option<SafetyWords>,
+    /// Something was done that nothing on the screen shows by itself.
+    pub(crate) done: Option<&'static str>,
     seen_ms: BTreeMap<GroupId, u64>,
     left_at: BTreeMap<GroupId, MessageId>,
 }
@@ -237,8 +113,12 @@ impl Model {
             look: None,
             invitation: None,
             details: true,
+            greeted: false,
             clock,
-            returned: None,
+            dialog: None,
+            missing: None,
+            words: None,
+            done: None,
             seen_ms: BTreeMap::new(),
             left_at: BTreeMap::new(),
         }
@@ -286,9 +166,11 @@ impl Model {
 
     /// Forgets all that a locked window may not show.
     pub(crate) fn forget(&mut self) {
-        let details = self.details;
-        let profile = self.profile;
-        *self = Self { details, profile, ..Self::new(self.clock.clone()) };
+        let Self { details, profile, greeted, .. } = *self;
+        let is_first = profile == Some(Profile::None) && self.place == Place::Shared;
+        let place = if is_first { Place::Shared } else { Place::Talk };
+        let clock = self.clock.clone();
+        *self = Self { details, profile, greeted, place, ..Self::new(clock) };
     }
 
     /// Takes in what came of a job; says what to ask for next.
@@ -311,12 +193,28 @@ impl Model {
                     self.forget();
                 }
             }
-            Update::Said { group, text, done } => {
+            Update::Said { done, .. } | Update::Kept(done) => {
                 if let Err(trouble) = done {
                     self.trouble = Some(trouble);
-                    self.returned = Some((group, text));
                 }
             }
+            Update::Drafts(_) => return None,
+            Update::Where(held) => {
+                if matches!(self.dialog, Some(Dialog::Where(_))) {
+                    self.dialog = None;
+                    self.dialog = Some(Dialog::Where(Some(self.settle(Busy::Looking, held)?)));
+                }
+                return None;
+            }
+            Update::Known(missing) => {
+                self.missing = self.settle(Busy::Looking, missing);
+                return None;
+            }
+            Update::Words(words) => {
+                self.words = self.settle(Busy::Looking, words);
+                return None;
+            }
+            Update::Did(did, done) => self.on_did(did, done)?,
             Update::Started(done) => {
                 let group = self.settle(Busy::Starting, done)?;
                 self.open(group);
@@ -359,11 +257,36 @@ impl Model {
         }
     }
 
+    /// Something was done that a dialog asked for; none when it was not.
+    fn on_did(&mut self, did: Did, done: Result<(), Trouble>) -> Option<()> {
+        self.settle(Busy::Doing, done)?;
+        self.dialog = None;
+        self.trouble = None;
+        match did {
+            Did::TakenBack | Did::Compared => {}
+            Did::Left => self.talk = None,
+            Did::Revoked => {
+                self.invitation = None;
+                self.done = Some("The invitation was taken back. Its link lets nobody in.");
+            }
+            Did::Rephrased => self.done = Some("From now on the new passphrase opens Kith."),
+            Did::Erased => {
+                self.profile = Some(Profile::None);
+                self.forget();
+            }
+        }
+        Some(())
+    }
+
     fn on_read(&mut self, reading: Reading) -> Option<Job> {
         if reading.profile != Profile::Open {
             self.forget();
         }
         self.profile = Some(reading.profile);
+        if reading.profile == Profile::None && !self.greeted {
+            self.greeted = true;
+            self.place = Place::Shared;
+        }
         match reading.groups {
             Ok(mut groups) => {
                 groups.sort_by_key(|group| core::cmp::Reverse(group.last_activity_ms));
@@ -441,156 +364,4 @@ impl Model {
 }
 
 #[cfg(test)]
-mod tests {
-    use proto::{MemberId, OpId};
-
-    use super::*;
-
-    const ME: MemberId = MemberId([1; 32]);
-    const HERE: GroupId = GroupId([2; 32]);
-    const THERE: GroupId = GroupId([3; 32]);
-
-    fn group(group: GroupId, last_activity_ms: u64) -> GroupView {
-        let (name, reason, agreement) = (String::new(), String::new(), String::new());
-        let words_stay_secs = 30 * 24 * 3600;
-        GroupView {
-            arriving: None,
-            group,
-            name,
-            reason,
-            agreement,
-            words_stay_secs,
-            me: ME,
-            members: 2,
-            last_activity_ms,
-        }
-    }
-
-    fn message(nth: u8) -> MessageView {
-        MessageView {
-            id: [nth; 32],
-            author: ME,
-            pseudonym: "Juniper".to_owned(),
-            text: nth.to_string(),
-            sent_at_ms: u64::from(nth),
-            reply_to: None,
-            known: true,
-            edited: false,
-            gone: false,
-            faded: false,
-            forked: false,
-            unheard: Vec::new(),
-            waiting: false,
-        }
-    }
-
-    fn page(nths: impl IntoIterator<Item = u8>, more: bool) -> Page {
-        Page { messages: nths.into_iter().map(message).collect(), more }
-    }
-
-    fn read(groups: Vec<GroupView>, talk: Option<(GroupId, Page)>) -> Update {
-        let talk = talk.map(|(group, page)| (group, Ok((Vec::new(), page))));
-        Update::Read(Box::new(Reading { profile: Profile::Open, groups: Ok(groups), talk }))
-    }
-
-    /// A window that is open at `HERE`, with three messages.
-    fn open() -> Model {
-        let mut model = Model::new(Clock::standing_at(0));
-        let first = model.apply(read(vec![group(THERE, 1), group(HERE, 2)], None));
-        assert!(matches!(first, Some(Job::Read { open: Some(HERE), .. })));
-        model.apply(read(vec![group(THERE, 1), group(HERE, 2)], Some((HERE, page(4..7, true)))));
-        model
-    }
-
-    fn said(model: &Model) -> Vec<String> {
-        model.talk.iter().flat_map(|talk| &talk.messages).map(|m| m.text.clone()).collect()
-    }
-
-    #[test]
-    fn the_group_that_spoke_last_is_opened_first() {
-        let model = open();
-        assert_eq!(model.open_group().map(|group| group.group), Some(HERE));
-        assert_eq!(said(&model), ["4", "5", "6"]);
-    }
-
-    #[test]
-    fn older_messages_come_above_and_none_comes_twice() {
-        let mut model = open();
-        model.apply(Update::Older { group: HERE, page: Ok(page(1..5, false)) });
-        assert_eq!(said(&model), ["1", "2", "3", "4", "5", "6"]);
-    }
-
-    #[test]
-    fn a_page_of_a_group_that_was_left_is_not_shown_in_another() {
-        let mut model = open();
-        model.open(THERE);
-        model.apply(Update::Older { group: HERE, page: Ok(page(1..5, false)) });
-        model.apply(read(vec![group(THERE, 1), group(HERE, 2)], Some((HERE, page(4..7, true)))));
-        assert!(said(&model).is_empty());
-    }
-
-    #[test]
-    fn only_what_came_while_one_was_elsewhere_is_new() {
-        let mut model = open();
-        assert!(model.fresh.is_empty(), "what was there at the start");
-        model.apply(read(vec![group(THERE, 9), group(HERE, 8)], None));
-        assert_eq!(model.fresh.iter().collect::<Vec<_>>(), [&THERE]);
-        model.open(THERE);
-        assert!(model.fresh.is_empty());
-    }
-
-    #[test]
-    fn words_that_could_not_be_sent_come_back() {
-        let mut model = open();
-        let done = Err(Trouble::new("disk_full", "There is no room left."));
-        model.apply(Update::Said { group: HERE, text: "Hello".to_owned(), done });
-        assert_eq!(model.returned, Some((HERE, "Hello".to_owned())));
-        assert_eq!(model.trouble.map(|trouble| trouble.name), Some("disk_full"));
-    }
-
-    #[test]
-    fn nothing_of_a_group_stays_in_a_locked_window() {
-        let mut model = open();
-        let expires_ms = 0;
-        let invitation =
-            Invitation { invite: OpId([4; 32]), link: "kith:1".to_owned(), expires_ms };
-        model.apply(Update::Invited { group: HERE, invitation: Ok(invitation) });
-        assert!(model.invitation.is_some());
-        model.apply(Update::Locked(Ok(())));
-        assert_eq!(model.profile, Some(Profile::Locked));
-        assert!(model.groups.is_empty() && model.talk.is_none() && model.invitation.is_none());
-    }
-
-    #[test]
-    fn what_comes_after_locking_says_nothing() {
-        let mut model = open();
-        model.apply(Update::Locked(Ok(())));
-        model.apply(Update::Joined(Err(Trouble::new("unreachable", "Nobody was there."))));
-        model.apply(Update::Started(Ok(THERE)));
-        assert!(model.trouble.is_none() && model.talk.is_none());
-    }
-
-    #[test]
-    fn joining_does_not_take_one_away_from_where_one_went_meanwhile() {
-        let mut model = open();
-        model.apply(Update::Joined(Ok(THERE)));
-        assert_eq!(model.open_group().map(|group| group.group), Some(HERE));
-        assert!(model.fresh.contains(&THERE));
-        model.place = Place::Join;
-        model.apply(Update::Joined(Ok(THERE)));
-        assert_eq!(
-            (model.place, model.open_group().map(|group| group.group)),
-            (Place::Talk, Some(THERE))
-        );
-    }
-
-    #[test]
-    fn an_invitation_is_not_shown_over_another_group() {
-        let mut model = open();
-        model.open(THERE);
-        let invitation =
-            Invitation { invite: OpId([4; 32]), link: "kith:1".to_owned(), expires_ms: 0 };
-        model.apply(Update::Invited { group: HERE, invitation: Ok(invitation) });
-        assert!(model.invitation.is_none());
-    }
-}
+mod tests;

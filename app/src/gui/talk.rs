@@ -8,21 +8,24 @@
 
 mod composer;
 mod details;
+mod dialogs;
 mod header;
 mod invite;
+mod leaving;
+mod links;
+mod menu;
 mod paint;
 mod rail;
 mod rows;
 mod timeline;
 
-use std::collections::BTreeMap;
-
 use eframe::egui::{CentralPanel, Frame, Key, TextureHandle, Ui};
 use proto::GroupId;
 
 use super::{
+    drafts::AllDrafts,
     model::{Action, Model, Place},
-    screens::{Join, Start, join_ui, start_ui, welcome_ui},
+    screens::{Join, Settings, Start, join_ui, settings_ui, shared_ui, start_ui, welcome_ui},
     theme::Palette,
 };
 pub(crate) use timeline::Timeline;
@@ -39,7 +42,8 @@ const DETAILS_FROM_WIDTH: f32 = 1040.0;
 /// What belongs to drawing alone.
 pub(crate) struct TalkView {
     timeline: Timeline,
-    drafts: BTreeMap<GroupId, String>,
+    /// What is being written.
+    pub(crate) drafts: AllDrafts,
     /// In a narrow window: the details instead of the timeline.
     over: bool,
     /// All of the agreement.
@@ -57,7 +61,7 @@ impl TalkView {
     pub(crate) fn new() -> Self {
         Self {
             timeline: Timeline::new(),
-            drafts: BTreeMap::new(),
+            drafts: AllDrafts::default(),
             over: false,
             whole: false,
             code: None,
@@ -67,16 +71,14 @@ impl TalkView {
         }
     }
 
-    /// Puts back words that could not be sent, in front of what was written since.
-    pub(crate) fn give_back(&mut self, group: GroupId, text: &str) {
-        let draft = self.drafts.entry(group).or_default();
-        let gap = if draft.is_empty() { "" } else { "\n" };
-        *draft = format!("{text}{gap}{draft}");
-    }
-
     /// Goes to the newest message.
     pub(crate) fn go_newest(&mut self) {
         self.timeline.go_newest();
+    }
+
+    /// Gives the composer the focus with the next frame.
+    pub(crate) fn focus_composer(&mut self) {
+        self.focused = None;
     }
 }
 
@@ -84,7 +86,7 @@ impl TalkView {
 pub(crate) fn talk_ui(
     ui: &mut Ui,
     model: &Model,
-    (view, start, join): (&mut TalkView, &mut Start, &mut Join),
+    (view, start, join, settings): (&mut TalkView, &mut Start, &mut Join, &mut Settings),
 ) -> Option<Action> {
     let wide = ui.available_width() >= DETAILS_FROM_WIDTH;
     let mut action = None;
@@ -94,13 +96,16 @@ pub(crate) fn talk_ui(
     let more = match model.place {
         Place::Start => start_ui(ui, model, start),
         Place::Join => join_ui(ui, model, join),
+        Place::Settings => settings_ui(ui, model),
+        Place::Shared => shared_ui(ui, Place::Settings),
         Place::Talk if model.groups.is_empty() => {
             let frame = Frame::NONE.fill(Palette::of(ui.ctx()).bg);
             CentralPanel::no_frame().frame(frame).show(ui, |ui| welcome_ui(ui, model)).inner
         }
         Place::Talk => group_ui(ui, model, view, wide),
     };
-    let away = model.place != Place::Talk && model.busy.is_none();
+    let more = dialogs::dialog_ui(ui, model, settings).or(more);
+    let away = model.place != Place::Talk && model.busy.is_none() && model.dialog.is_none();
     let back = away && ui.input(|input| input.key_pressed(Key::Escape));
     action.or(more).or_else(|| back.then_some(Action::Go(Place::Talk)))
 }
@@ -114,7 +119,8 @@ fn group_ui(ui: &mut Ui, model: &Model, view: &mut TalkView, wide: bool) -> Opti
             action = details::details_ui(ui, model, &mut view.whole);
         }
     }
-    let switched = header::header_ui(ui, model, wide);
+    let (switched, asked) = header::header_ui(ui, model, wide);
+    action = action.or(asked);
     if switched && !wide {
         view.over = !view.over;
     } else if switched {

@@ -9,6 +9,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use std::time::Duration;
 
 use eframe::egui::{Key, Modifiers, Theme, Ui, Vec2, accesskit::Role, vec2};
 use egui_kittest::{
@@ -16,7 +17,7 @@ use egui_kittest::{
     kittest::{NodeT as _, Queryable as _, by},
 };
 
-pub(super) use self::fake::{Fake, GROUP, ME, message};
+pub(super) use self::fake::{ALDER, Fake, ME, message};
 use super::{Gui, clock::Clock, desk::Desk, set_up};
 use crate::backend::Backend;
 
@@ -60,7 +61,7 @@ impl Screen {
                 let clock = clock.take().unwrap();
                 Gui::at(&ctx, &backend, Desk::without_threads(), clock)
             });
-            gui.catch_up();
+            gui.catch_up(&ctx);
             gui.frame(ui);
         };
         let harness = Harness::builder()
@@ -85,11 +86,6 @@ impl Screen {
             }
         }
         panic!("the window asks without end");
-    }
-
-    /// Draws without carrying anything out: the program below is slow.
-    pub(super) fn draw(&mut self) {
-        self.harness.run();
     }
 
     /// Time passes.
@@ -122,6 +118,11 @@ impl Screen {
 
     /// Presses what has this name.
     pub(super) fn press(&mut self, name: &str) {
+        let below = self.harness.ctx.content_rect().bottom();
+        if self.control(name).rect().bottom() > below {
+            self.control(name).scroll_to_me();
+            self.harness.run();
+        }
         self.control(name).click();
         self.settle();
     }
@@ -168,6 +169,11 @@ impl Screen {
         self.settle();
     }
 
+    /// Whether the messages have the focus.
+    pub(super) fn is_focused_log(&self) -> bool {
+        self.harness.query_all_by_role(Role::Log).any(|log| log.is_focused())
+    }
+
     /// Whether these words stand anywhere.
     pub(super) fn sees(&self, words: &str) -> bool {
         let by = by().include_labels().label_contains(words);
@@ -179,18 +185,45 @@ impl Screen {
         self.harness.query_all(Self::named(name)).next().is_some()
     }
 
-    /// The names of all controls, in the order of the Tab key.
-    pub(super) fn ctx(&self) -> &eframe::egui::Context {
-        &self.harness.ctx
+    /// How large everything is, in percent.
+    pub(super) fn percent(&self) -> u8 {
+        super::zoom::percent(&self.harness.ctx)
     }
 
-    /// What would be copied.
-    pub(super) fn copied(&self) -> Option<String> {
-        let commands = &self.harness.output().platform_output.commands;
-        commands.iter().find_map(|command| match command {
-            eframe::egui::OutputCommand::CopyText(text) => Some(text.clone()),
-            _ => None,
-        })
+    /// When the window wants to be drawn again, if it does within a minute.
+    pub(super) fn asks_to_draw_in(&self) -> Option<Duration> {
+        let viewports = &self.harness.output().viewport_output;
+        let next = viewports.values().map(|viewport| viewport.repaint_delay).min();
+        next.filter(|delay| *delay < Duration::from_secs(60))
+    }
+
+    /// Presses what has this name; what that copied.
+    pub(super) fn copied_by(&mut self, name: &str) -> Option<String> {
+        self.control(name).click();
+        for _ in 0..4 {
+            self.harness.step();
+            let commands = &self.harness.output().platform_output.commands;
+            let copied = commands.iter().find_map(|command| {
+                let eframe::egui::OutputCommand::CopyText(text) = command else { return None };
+                Some(text.clone())
+            });
+            if copied.is_some() {
+                self.settle();
+                return copied;
+            }
+        }
+        None
+    }
+
+    /// The program ends, and is started again over the same store.
+    pub(super) fn restarted(self) -> Self {
+        let Self { harness, fake, hands } = self;
+        drop(harness);
+        let fake = Arc::into_inner(fake).unwrap();
+        let mut screen = Self::new(fake);
+        screen.hands.store(hands.load(Ordering::Relaxed), Ordering::Relaxed);
+        screen.settle();
+        screen
     }
 
     /// Where everything is that has words or can be acted on, by name.
@@ -205,6 +238,40 @@ impl Screen {
         placed
             .map(|node| (node.accesskit_node().label().unwrap_or_default(), node.rect()))
             .collect()
+    }
+
+    /// Shows these messages, however many.
+    pub(super) fn load(&mut self, messages: Vec<crate::backend::MessageView>) {
+        let gui = self.harness.state_mut().as_mut().unwrap();
+        let talk = gui.model.talk.as_mut().unwrap();
+        talk.messages = messages;
+        talk.revision += 1;
+    }
+
+    /// One more message comes.
+    pub(super) fn append(&mut self, nth: usize) {
+        let gui = self.harness.state_mut().as_mut().unwrap();
+        let talk = gui.model.talk.as_mut().unwrap();
+        let mut said = message(0, ME, "One more.", 0);
+        said.id[24..].copy_from_slice(&u64::try_from(nth).unwrap().to_be_bytes());
+        said.id[0] = 0xff;
+        talk.messages.push(said);
+        talk.revision += 1;
+    }
+
+    /// One frame, and nothing else.
+    pub(super) fn one_frame(&mut self) {
+        self.harness.step();
+    }
+
+    /// Something happens at the next frame.
+    pub(super) fn event(&self, event: eframe::egui::Event) {
+        self.harness.event(event);
+    }
+
+    /// The pointer goes there.
+    pub(super) fn point_at(&self, at: Vec2) {
+        self.harness.hover_at(at.to_pos2());
     }
 
     fn named(name: &str) -> egui_kittest::kittest::By<'_> {

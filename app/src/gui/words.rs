@@ -9,7 +9,7 @@ Who is here and what is said here stays here.
 No copies or sharing without a clear yes.
 We are peers. This is not an emergency service.
 If we are worried about someone, we tell them first and ask what would help.
-Our words fade after 30 days. You can take yours back or leave at any time.
+You can take your words back or leave at any time.
 Anyone can suggest a change.";
 
 /// Most letters of a group's name, and of a name in it.

@@ -3,15 +3,21 @@
 use eframe::egui::{
     Align, Color32, CornerRadius, Event, Frame, Id, ImeEvent, Key, KeyboardShortcut, Layout,
     Margin, Modifiers, Panel, Rect, RichText, Role, ScrollArea, Sense, Shape, Stroke, StrokeKind,
-    TextEdit, Ui, UiBuilder, Vec2, WidgetInfo, accesskit::Live, epaint::RectShape, pos2, vec2,
+    TextEdit, Ui, UiBuilder, Vec2, WidgetInfo,
+    accesskit::Live,
+    epaint::RectShape,
+    pos2,
+    text::{CCursor, CCursorRange},
+    vec2,
 };
 
-use super::{COLUMN_SIDE, COLUMN_WIDTH_MAX, TalkView};
+use super::{COLUMN_SIDE, COLUMN_WIDTH_MAX, TalkView, leaving};
 use crate::{
     backend::GroupView,
     gui::{
+        drafts::Writing,
         icons,
-        model::{Action, Model},
+        model::{Action, Here, Model},
         theme::{self, Palette},
         widgets::{
             body_layouter, focus_ring, format, icon_button, one_line, paint_icon, paragraph,
@@ -43,8 +49,11 @@ pub(super) fn composer_ui(ui: &mut Ui, model: &Model, view: &mut TalkView) -> Op
         column = column.shrink2(vec2(side.round(), 0.0));
         let inner = ui.scope_builder(UiBuilder::new().max_rect(column), |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
-            let closed = ui.scope(|ui| trouble_ui(ui, model)).inner;
-            let sent = box_ui(ui, view, group, id);
+            let closed = ui.scope(|ui| said_ui(ui, model)).inner;
+            let writing = view.drafts.of(group.group);
+            ui.scope(|ui| leaving::leaving_ui(ui, writing));
+            ui.scope(|ui| leaving::about_ui(ui, model, writing));
+            let sent = box_ui(ui, view, (model, group), id);
             below_ui(ui, model);
             sent.or(closed)
         });
@@ -53,10 +62,10 @@ pub(super) fn composer_ui(ui: &mut Ui, model: &Model, view: &mut TalkView) -> Op
     shown.inner
 }
 
-/// What went wrong last, until it was read.
-fn trouble_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
+/// What went wrong last, or was done out of sight, until it was read.
+fn said_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     let palette = Palette::of(ui.ctx());
-    let trouble = model.trouble.as_ref()?;
+    let says = model.trouble.as_ref().map(|trouble| trouble.says.as_str()).or(model.done)?;
     let margin = Margin { left: 14, right: 8, top: 6, bottom: 6 };
     let frame = Frame::NONE.fill(palette.hover).corner_radius(theme::RADIUS_ROW);
     let closed = frame.inner_margin(margin).show(ui, |ui| {
@@ -64,7 +73,7 @@ fn trouble_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
         let room = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width() - 40.0, 32.0));
         let mut words = ui.new_child(UiBuilder::new().id_salt("trouble").max_rect(room));
         words.add_space(5.0);
-        let said = paragraph(&mut words, &trouble.says, theme::SIZE_PREVIEW, palette.text);
+        let said = paragraph(&mut words, says, theme::SIZE_PREVIEW, palette.text);
         let live = Live::Polite;
         ui.ctx().accesskit_node_builder(said.id, |node| node.set_live(live));
         let height = (said.rect.height() + 10.0).max(32.0);
@@ -78,11 +87,21 @@ fn trouble_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
 }
 
 /// The field and its button.
-fn box_ui(ui: &mut Ui, view: &mut TalkView, group: &GroupView, id: Id) -> Option<Action> {
+fn box_ui(
+    ui: &mut Ui,
+    view: &mut TalkView,
+    (model, group): (&Model, &GroupView),
+    id: Id,
+) -> Option<Action> {
     let palette = Palette::of(ui.ctx());
     let focused = ui.memory(|memory| memory.has_focus(id));
     let enter = focused && take_enter(ui, &mut view.composing);
-    let draft = view.drafts.entry(group.group).or_default();
+    let writing = view.drafts.of(group.group);
+    keys(ui, model, writing, (id, focused));
+    if core::mem::take(&mut writing.is_replaced) {
+        to_end(ui, id, &writing.text);
+    }
+    let draft = &mut writing.text;
     let behind = ui.painter().add(Shape::Noop);
     let margin = Margin { left: 12, right: 6, top: 6, bottom: 6 };
     let shown = Frame::NONE.inner_margin(margin).show(ui, |ui| {
@@ -133,7 +152,35 @@ fn box_ui(ui: &mut Ui, view: &mut TalkView, group: &GroupView, id: Id) -> Option
         return None;
     }
     ui.memory_mut(|memory| memory.request_focus(id));
-    Some(Action::Say(core::mem::take(draft).trim().to_owned()))
+    writing.send(model.clock.now_ms());
+    Some(Action::Here(Here::Sent))
+}
+
+/// Escape leaves a reply or a change be; Ctrl+Z in an empty field calls back what leaves.
+fn keys(ui: &Ui, model: &Model, writing: &mut Writing, (id, focused): (Id, bool)) {
+    let back = focused
+        && writing.text.is_empty()
+        && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Z));
+    if back {
+        writing.call_back();
+    }
+    let is_free =
+        model.dialog.is_none() && model.invitation.is_none() && !ui.ctx().any_popup_open();
+    let about = is_free && (writing.edit.is_some() || writing.reply_to.is_some());
+    if about && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        writing.drop_about();
+        // Escape has taken the focus away.
+        ui.memory_mut(|memory| memory.request_focus(id));
+    }
+}
+
+/// One goes on writing at the end.
+fn to_end(ui: &Ui, id: Id, text: &str) {
+    let Some(mut state) = TextEdit::load_state(ui.ctx(), id) else { return };
+    let end = CCursor::new(text.chars().count());
+    state.cursor.set_char_range(Some(CCursorRange::one(end)));
+    state.clear_undoer();
+    state.store(ui.ctx(), id);
 }
 
 fn one_line_hint(name: &str) -> RichText {

@@ -9,7 +9,7 @@ use crate::{
     backend::MemberView,
     gui::{
         icons,
-        model::{Action, Busy, Model},
+        model::{Action, Busy, Dialog, Here, Model},
         theme::{self, Palette},
         widgets::{
             focus_ring, format, one_line, paragraph, pattern, place_text, reveal, row_button,
@@ -68,6 +68,12 @@ fn known_ui(ui: &mut Ui, model: &Model, whole: &mut bool) -> Option<Action> {
                 agreement_ui(ui, &group.agreement, whole);
                 ui.add_space(16.0);
             }
+            if let Some(name) = &group.arriving {
+                let name = name_or_nameless(name);
+                let words = format!("So far you met only {name} here. Until you meet one more person, only their word says that this is the group you were invited to.");
+                paragraph(ui, &words, theme::SIZE_PREVIEW, palette.muted);
+                ui.add_space(16.0);
+            }
             section(ui, "People");
             ui.add_space(2.0);
             ui.spacing_mut().item_spacing.y = 0.0;
@@ -75,7 +81,9 @@ fn known_ui(ui: &mut Ui, model: &Model, whole: &mut bool) -> Option<Action> {
                 UiBuilder::new().accessibility_role(Role::List).accessibility_label("People");
             ui.scope_builder(list, |ui| {
                 for member in model.talk.iter().flat_map(|talk| &talk.members) {
-                    person(ui, member);
+                    if person(ui, member) {
+                        action = Some(Action::Here(Here::Compare(member.member)));
+                    }
                 }
             });
             ui.add_space(12.0);
@@ -84,7 +92,13 @@ fn known_ui(ui: &mut Ui, model: &Model, whole: &mut bool) -> Option<Action> {
             let invite = row_button(ui, icons::USER_PLUS, words);
             reveal(&invite);
             if invite.clicked() && model.busy.is_none() {
-                action = Some(Action::Invite);
+                action = Some(Action::Here(Here::Invite));
+            }
+            ui.add_space(8.0);
+            let leave = row_button(ui, icons::LOG_OUT, "Leave this group");
+            reveal(&leave);
+            if leave.clicked() {
+                action = Some(Action::Ask(Dialog::Leave));
             }
         });
     });
@@ -131,9 +145,16 @@ fn text_link(ui: &mut Ui, text: &str) -> bool {
     response.clicked()
 }
 
-fn person(ui: &mut Ui, member: &MemberView) {
+/// Someone in the group; true when they were pressed, to compare words with them.
+fn person(ui: &mut Ui, member: &MemberView) -> bool {
     let palette = Palette::of(ui.ctx());
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 42.0), Sense::hover());
+    let sense = if member.me { Sense::hover() } else { Sense::click() };
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 42.0), sense);
+    if response.hovered() && !member.me {
+        ui.painter().rect_filled(rect.expand2(vec2(6.0, 0.0)), theme::RADIUS_ROW, palette.hover);
+    }
+    focus_ring(ui, &response, rect.expand2(vec2(6.0, 0.0)), theme::RADIUS_ROW);
+    reveal(&response);
     let name = name_or_nameless(&member.pseudonym);
     let spoken = if member.me { format!("{name}, you") } else { name.to_owned() };
     response.widget_info(|| WidgetInfo::labeled(Role::ListItem, true, &spoken));
@@ -152,4 +173,5 @@ fn person(ui: &mut Ui, member: &MemberView) {
     ui.painter().galley(pos2(x, rect.center().y - words.size().y / 2.0), words, ink);
     let at = pos2(rect.right() - you.size().x, rect.center().y - you.size().y / 2.0);
     ui.painter().galley(at, you, Color32::PLACEHOLDER);
+    response.clicked()
 }

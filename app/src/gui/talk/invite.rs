@@ -10,7 +10,7 @@ use crate::{
     backend::Invitation,
     gui::{
         icons,
-        model::{Action, Model},
+        model::{Action, Here, Model},
         theme::{self, Palette},
         widgets::{
             Button, dialog_frame, format, heading, icon_button, one_line, paint_icon, paragraph,
@@ -95,6 +95,9 @@ fn content_ui(
     }
     let mut child = ui.new_child(UiBuilder::new().id_salt("close").max_rect(close));
     let cross = icon_button(&mut child, icons::X, "Close", 32.0);
+    if Button::quiet("Take it back").enabled(model.busy.is_none()).pressed(&mut buttons) {
+        action = Some(Action::Here(Here::Revoke));
+    }
     if ui.memory(|memory| memory.focused().is_none()) {
         // The one of the two that can be seen without scrolling.
         let first = if ui.clip_rect().contains_rect(done.rect) { &done } else { &cross };

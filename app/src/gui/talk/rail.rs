@@ -74,15 +74,10 @@ fn top_ui(ui: &mut Ui, names: bool) -> Option<Action> {
     } else {
         (rect.center_top() + vec2(0.0, 28.0), rect.center_top() + vec2(0.0, 64.0))
     };
-    let (icon, what) = if palette.dark {
-        (icons::SUN, "Switch to the light colours")
-    } else {
-        (icons::MOON, "Switch to the dark colours")
-    };
     let place = Rect::from_center_size(theme_at, Vec2::splat(32.0));
-    let mut child = ui.new_child(UiBuilder::new().id_salt("theme").max_rect(place));
-    if icon_button(&mut child, icon, what, 32.0).clicked() {
-        action = Some(Action::SwitchTheme);
+    let mut child = ui.new_child(UiBuilder::new().id_salt("settings").max_rect(place));
+    if icon_button(&mut child, icons::SETTINGS, "Settings", 32.0).clicked() {
+        action = Some(Action::Go(Place::Settings));
     }
     let place = Rect::from_center_size(plus_at, Vec2::splat(32.0));
     let mut child = ui.new_child(UiBuilder::new().id_salt("plus").max_rect(place));

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use eframe::egui::{Galley, Ui};
+use eframe::egui::{Galley, Stroke, TextFormat, Ui, text::LayoutJob};
 use jiff::civil::Date;
 
 use crate::{
@@ -13,8 +13,13 @@ use crate::{
     gui::{
         model::{Model, Talk},
         theme::{self, Palette},
-        widgets::{format, format_lines, wrapped},
+        widgets::{format, format_lines, one_line, wrapped},
     },
+};
+
+use super::{
+    leaving::{ink_of, quote_of},
+    links::links_in,
 };
 
 /// Room for a person's pattern, left of what they say.
@@ -146,7 +151,20 @@ pub(super) struct Laid {
     pub(super) text: Arc<Galley>,
     /// What is said below a message, and how far below its words.
     pub(super) note: Option<(Arc<Galley>, f32)>,
+    /// What a message answers: who said it, what, and which it is.
+    pub(super) quote: Option<(Arc<Galley>, Arc<Galley>, MessageId)>,
+    /// Only the beginning of a long message is shown.
+    pub(super) is_folded: bool,
 }
+
+/// Height of the line that a message answers.
+pub(super) const QUOTE: f32 = 24.0;
+
+/// Height of the words that unfold a long message.
+pub(super) const MORE: f32 = 28.0;
+
+/// A message of more lines is folded, and so many are left of it.
+const FOLD: (usize, usize) = (18, 10);
 
 /// What stands for a message, and whether its author said it so.
 pub(super) fn words_of(message: &MessageView) -> (&str, bool) {
@@ -224,13 +242,21 @@ fn listed(names: &[&str]) -> Option<String> {
 }
 
 /// Lays a row out. The same words at the same width come from a cache of the typesetter's.
-pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32) -> Laid {
+pub(super) fn lay_out(
+    ui: &Ui,
+    (model, talk): (&Model, &Talk),
+    row: &Row,
+    width: f32,
+    is_unfolded: bool,
+) -> Laid {
     let palette = Palette::of(ui.ctx());
     let small = format(theme::SIZE_SMALL, 600.0, palette.muted);
     let plain = |text: &str, height: f32| Laid {
         height,
         text: wrapped(ui, text, small.clone(), width),
         note: None,
+        quote: None,
+        is_folded: false,
     };
     let (nth, head) = match row.kind {
         Kind::Beginning => {
@@ -238,33 +264,80 @@ pub(super) fn lay_out(ui: &Ui, model: &Model, talk: &Talk, row: &Row, width: f32
             let says = beginning(talk.messages.is_empty(), stay);
             let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
             let text = wrapped(ui, &says, form, width);
-            return Laid { height: text.size().y + 36.0, text, note: None };
+            let height = text.size().y + 36.0;
+            return Laid { height, text, note: None, quote: None, is_folded: false };
         }
         Kind::Day(ms) => return plain(&model.clock.day_name(ms), 52.0),
         Kind::New => {
             let text = wrapped(ui, "New", format(theme::SIZE_SMALL, 620.0, palette.accent), width);
-            return Laid { height: 36.0, text, note: None };
+            return Laid { height: 36.0, text, note: None, quote: None, is_folded: false };
         }
         Kind::Message { nth, head } => (nth, head),
     };
     let Some(message) = talk.messages.get(nth) else { return plain("", 0.0) };
-    let room = width - GUTTER;
+    lay_out_message(ui, talk, (message, nth, head), width - GUTTER, is_unfolded)
+}
+
+fn lay_out_message(
+    ui: &Ui,
+    talk: &Talk,
+    (message, nth, head): (&MessageView, usize, bool),
+    room: f32,
+    is_unfolded: bool,
+) -> Laid {
+    let palette = Palette::of(ui.ctx());
     let (says, said) = words_of(message);
     let form = if said {
         format(theme::SIZE_BODY, palette.body_weight(), palette.text)
     } else {
         format(theme::SIZE_PREVIEW, 400.0, palette.muted)
     };
-    let text = wrapped(ui, says, format_lines(form, theme::LINE_BODY), room);
+    let form = format_lines(form, theme::LINE_BODY);
+    let (most, left) = FOLD;
+    let mut text = linked(ui, says, &form, (room, usize::MAX));
+    let is_folded = said && !is_unfolded && text.rows.len() > most;
+    if is_folded {
+        text = linked(ui, says, &form, (room, left));
+    }
+    let quote = message.reply_to.filter(|_| said).map(|id| {
+        let (who, what) = quote_of(talk, &id);
+        let author = talk.messages.iter().find(|message| message.id == id);
+        let ink = author.map_or(palette.muted, |author| ink_of(palette, author));
+        let who = one_line(ui, &who, format(theme::SIZE_PREVIEW, 600.0, ink), room * 0.5);
+        let form = format(theme::SIZE_PREVIEW, 400.0, palette.muted);
+        let what = one_line(ui, &what, form, (room - who.size().x - 32.0).max(0.0));
+        (who, what, id)
+    });
     let notes = notes_of(message, is_mine(talk, message), waiting_at(&talk.messages, nth));
     let note = (!notes.is_empty()).then(|| {
         let form = format(theme::SIZE_SMALL, 400.0, palette.muted);
         let gap = if said { 0.0 } else { ABOVE_NOTE };
         (wrapped(ui, &notes.join("\n"), format_lines(form, LINE_NOTE), room), gap)
     });
-    let above = if head { HEAD } else { 2.0 };
+    let above = if head { HEAD } else { 2.0 } + if quote.is_some() { QUOTE } else { 0.0 };
+    let more = if is_folded { MORE } else { 0.0 };
     let below = note.as_ref().map_or(4.0, |(note, gap)| gap + note.size().y + BELOW_NOTE);
-    Laid { height: (above + text.size().y + below).round(), text, note }
+    let height = (above + text.size().y + more + below).round();
+    Laid { height, text, note, quote, is_folded }
+}
+
+/// Words in which links are marked, on so many lines at most.
+fn linked(ui: &Ui, text: &str, form: &TextFormat, (width, rows): (f32, usize)) -> Arc<Galley> {
+    let accent = Palette::of(ui.ctx()).accent;
+    let mut link = form.clone();
+    link.color = accent;
+    link.underline = Stroke::new(1.0, accent.gamma_multiply(0.6));
+    let mut job = LayoutJob::default();
+    let mut from = 0;
+    for place in links_in(text) {
+        job.append(text.get(from..place.start).unwrap_or_default(), 0.0, form.clone());
+        from = place.end;
+        job.append(text.get(place).unwrap_or_default(), 0.0, link.clone());
+    }
+    job.append(text.get(from..).unwrap_or_default(), 0.0, form.clone());
+    job.wrap.max_width = width;
+    job.wrap.max_rows = rows;
+    ui.painter().layout_job(job)
 }
 
 #[cfg(test)]

@@ -3,15 +3,18 @@
 //! The position is a row and where its top is. Rows that come in above, below or between, or turn out
 //! higher than guessed, therefore move nothing on the screen.
 
+use std::collections::BTreeSet;
+
 use eframe::egui::{
-    Id, Key as Press, Rect, Response, Role, ScrollArea, Sense, Shadow, Stroke, Ui, UiBuilder, Vec2,
-    WidgetInfo, pos2, scroll_area::ScrollSource, vec2,
+    EventFilter, Id, Key as Press, Rect, Response, Role, ScrollArea, Sense, Shadow, Stroke, Ui,
+    UiBuilder, Vec2, WidgetInfo, pos2, scroll_area::ScrollSource, vec2,
 };
 use jiff::civil::Date;
 use proto::GroupId;
 
 use super::{
     COLUMN_SIDE, COLUMN_WIDTH_MAX,
+    menu::{Hand, Hit},
     paint::paint,
     rows::{Key, Laid, Row, lay_out, rows_of},
 };
@@ -19,7 +22,7 @@ use crate::{
     backend::MessageId,
     gui::{
         icons,
-        model::{Action, Model, Talk},
+        model::{Action, Here, Model, Talk},
         theme::Palette,
         widgets::{focus_ring, paint_icon},
     },
@@ -67,12 +70,26 @@ pub(crate) struct Timeline {
     anchor: Anchor,
     /// The newest message that was in view.
     met: Option<MessageId>,
+    /// Long messages that are shown whole.
+    unfolded: BTreeSet<MessageId>,
+    /// The message that is looked for among older ones.
+    seek: Option<MessageId>,
+    hand: Hand,
 }
 
 impl Timeline {
     /// At the newest message.
-    pub(crate) const fn new() -> Self {
-        Self { rows: Vec::new(), built_for: None, width: 0.0, anchor: Anchor::Newest, met: None }
+    pub(crate) fn new() -> Self {
+        Self {
+            rows: Vec::new(),
+            built_for: None,
+            width: 0.0,
+            anchor: Anchor::Newest,
+            met: None,
+            unfolded: BTreeSet::new(),
+            seek: None,
+            hand: Hand::default(),
+        }
     }
 
     /// Goes to the newest message.
@@ -89,7 +106,10 @@ impl Timeline {
         self.width = width;
         self.rebuild(model, talk);
         let response = self.focusable(ui, area);
-        let pull = pull_of(ui, area, model.invitation.is_none(), response.has_focus());
+        let is_free = model.invitation.is_none() && model.dialog.is_none();
+        self.choose(ui, talk, (area.height(), is_free && response.has_focus()));
+        self.look_for(talk);
+        let pull = pull_of(ui, area, is_free, response.has_focus());
         let placed = self.place(ui, (model, talk), area.height(), pull);
         let early = placed.first().is_some_and(|first| self.offset(first) < EARLY);
         let column = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
@@ -101,7 +121,97 @@ impl Timeline {
         } else if area.height() > 160.0 && self.newest_button(ui, column, self.met != last) {
             self.go_newest();
         }
-        (early && talk.more && !talk.loading).then_some(Action::Older)
+        let hit = self.hand.hit.take().and_then(|hit| self.on_hit(hit));
+        if self.seek.is_some() {
+            response.request_focus();
+        }
+        let wants_older = early || self.seek.is_some();
+        let older = wants_older && talk.more && !talk.loading;
+        hit.or_else(|| older.then_some(Action::Here(Here::Older)))
+    }
+
+    /// Something in a message was pressed.
+    fn on_hit(&mut self, hit: Hit) -> Option<Action> {
+        match hit {
+            Hit::Jump(id) => self.seek = Some(id),
+            Hit::Unfold(id) => {
+                self.unfolded.insert(id);
+            }
+            Hit::Copy(text) => return Some(Action::Copy(text)),
+            Hit::Do(action) => return Some(action),
+        }
+        None
+    }
+
+    /// The arrow keys choose a message, and Enter opens its menu.
+    fn choose(&mut self, ui: &Ui, talk: &Talk, (height, is_here): (f32, bool)) {
+        self.hand.opens = false;
+        if !is_here {
+            if !ui.ctx().any_popup_open() {
+                self.hand.chosen = None;
+            }
+            return;
+        }
+        if ui.ctx().any_popup_open() {
+            return;
+        }
+        let pressed = |key| ui.input(|input| input.modifiers.is_none() && input.key_pressed(key));
+        if pressed(Press::Enter) && self.hand.chosen.is_some() {
+            self.hand.menu = self.hand.chosen.map(|id| (id, false));
+            self.hand.opens = true;
+        }
+        let (up, down) = (pressed(Press::ArrowUp), pressed(Press::ArrowDown));
+        if !up && !down {
+            return;
+        }
+        let last = talk.messages.len().saturating_sub(1);
+        let now = self.hand.chosen;
+        let now = talk.messages.iter().position(|message| Some(message.id) == now);
+        let next = match now {
+            None => last,
+            Some(nth) if up => nth.saturating_sub(1),
+            Some(nth) => nth.saturating_add(1).min(last),
+        };
+        self.hand.chosen = talk.messages.get(next).map(|message| message.id);
+        if let Some(id) = self.hand.chosen {
+            self.reveal(id, height);
+        }
+    }
+
+    /// Moves so far that a message can be seen.
+    fn reveal(&mut self, id: MessageId, height: f32) {
+        let key = Key::Message(id);
+        let Some(nth) = self.rows.iter().position(|row| row.key == key) else { return };
+        let above = |end: usize| self.rows.iter().take(end).map(|row| row.height).sum::<f32>();
+        let (top, whole) = (above(nth), above(self.rows.len()) + BELOW);
+        let own = self.rows.get(nth).map_or(0.0, |row| row.height);
+        let shown_from = match self.anchor {
+            Anchor::Newest => whole - height,
+            Anchor::Row { key, nth, top } => {
+                let found = self.rows.iter().position(|row| row.key == key).unwrap_or(nth);
+                above(found) - top
+            }
+        };
+        if top < shown_from {
+            self.anchor = Anchor::Row { key, nth, top: 12.0 };
+        } else if top + own > shown_from + height {
+            let last = nth.saturating_add(1) == self.rows.len();
+            let top = (height - own - BELOW).max(0.0);
+            self.anchor = if last { Anchor::Newest } else { Anchor::Row { key, nth, top } };
+        }
+    }
+
+    /// Goes to the message that is looked for, when it is loaded; forgets it when it never will be.
+    fn look_for(&mut self, talk: &Talk) {
+        let Some(id) = self.seek else { return };
+        let key = Key::Message(id);
+        if let Some(nth) = self.rows.iter().position(|row| row.key == key) {
+            self.seek = None;
+            self.hand.chosen = Some(id);
+            self.anchor = Anchor::Row { key, nth, top: 60.0 };
+        } else if !talk.more && !talk.loading {
+            self.seek = None;
+        }
     }
 
     /// Makes the rows anew when what they show has changed.
@@ -125,6 +235,10 @@ impl Timeline {
         let sense = Sense::focusable_noninteractive();
         let response = ui.interact(area, Id::unique("timeline"), sense);
         response.widget_info(|| WidgetInfo::labeled(Role::Log, true, "Messages"));
+        if response.has_focus() {
+            let arrows = EventFilter { vertical_arrows: true, ..EventFilter::default() };
+            ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
+        }
         response
     }
 
@@ -138,7 +252,8 @@ impl Timeline {
     fn measure(&mut self, ui: &Ui, (model, talk): (&Model, &Talk), nth: usize) -> Option<Laid> {
         let width = self.width;
         let row = self.rows.get_mut(nth)?;
-        let laid = lay_out(ui, model, talk, row, width);
+        let is_unfolded = matches!(row.key, Key::Message(id) if self.unfolded.contains(&id));
+        let laid = lay_out(ui, (model, talk), row, width, is_unfolded);
         row.height = laid.height;
         Some(laid)
     }
@@ -246,6 +361,7 @@ impl Timeline {
         let source =
             ScrollSource { scroll_bar: true, mouse_wheel: false, ..ScrollSource::default() };
         let rows = &self.rows;
+        let hand = &mut self.hand;
         let shown = ScrollArea::vertical()
             .id_salt("timeline")
             .auto_shrink([false, false])
@@ -264,7 +380,8 @@ impl Timeline {
                         let Some(row) = rows.get(place.nth) else { continue };
                         let at = pos2(column.left(), (column.top() + place.top).round());
                         let size = vec2(column.width(), place.laid.height);
-                        paint(ui, of, row, &place.laid, Rect::from_min_size(at, size));
+                        let rect = Rect::from_min_size(at, size);
+                        paint(ui, of, row, &place.laid, (rect, &mut *hand));
                     }
                 });
             });
@@ -338,8 +455,8 @@ fn pull_of(ui: &Ui, area: Rect, free: bool, focused: bool) -> Pull {
         let keys = [
             (Press::PageUp, true, -0.9 * area.height()),
             (Press::PageDown, true, 0.9 * area.height()),
-            (Press::ArrowUp, idle, -60.0),
-            (Press::ArrowDown, idle, 60.0),
+            (Press::ArrowUp, idle && !focused, -60.0),
+            (Press::ArrowDown, idle && !focused, 60.0),
         ];
         let by: f32 = keys.iter().filter(|key| key.1 && pressed(key.0)).map(|key| key.2).sum();
         Pull::By(by - wheel)

@@ -6,16 +6,16 @@ use proto::{GroupId, MemberId, OpId};
 
 use super::NOW_MS;
 use crate::backend::{
-    Backend, GroupView, Invitation, Look, MemberView, MessageId, MessageView, NewGroup, Page,
-    Profile, Trouble,
+    Backend, Drafts, GroupView, Held as Holders, Invitation, Look, MemberView, MessageId,
+    MessageView, NewGroup, Page, Profile, SafetyWords, Trouble,
 };
 
 /// This device's member.
 pub(in crate::gui) const ME: MemberId = MemberId([1; 32]);
 /// Someone else.
-const ALDER: MemberId = MemberId([2; 32]);
+pub(in crate::gui) const ALDER: MemberId = MemberId([2; 32]);
 /// The group one is in.
-pub(in crate::gui) const GROUP: GroupId = GroupId([7; 32]);
+const GROUP: GroupId = GroupId([7; 32]);
 /// The one that an invitation leads to.
 const OTHER: GroupId = GroupId([8; 32]);
 
@@ -52,6 +52,9 @@ pub(in crate::gui) struct Held {
     pub(in crate::gui) groups: Vec<GroupView>,
     pub(in crate::gui) messages: Vec<MessageView>,
     pub(in crate::gui) linked: bool,
+    pub(in crate::gui) missing: bool,
+    pub(in crate::gui) verified: bool,
+    pub(in crate::gui) drafts: Drafts,
     /// What was asked for, in words.
     pub(in crate::gui) asked: Vec<String>,
     /// What the next question that changes something is answered.
@@ -71,6 +74,9 @@ impl Fake {
             groups: Vec::new(),
             messages: Vec::new(),
             linked: true,
+            missing: false,
+            verified: false,
+            drafts: Drafts::default(),
             asked: Vec::new(),
             trouble: None,
             hint: None,
@@ -80,21 +86,22 @@ impl Fake {
     /// A profile that is locked.
     pub(in crate::gui) fn locked() -> Self {
         let fake = Self::talking();
-        fake.held().profile = Profile::Locked;
+        fake.state().profile = Profile::Locked;
         fake
     }
 
     /// A profile that is open, without a group.
     pub(in crate::gui) fn alone() -> Self {
         let fake = Self::empty();
-        fake.held().profile = Profile::Open;
+        fake.state().profile = Profile::Open;
         fake
     }
 
     /// One group, in which two people talk.
     pub(in crate::gui) fn talking() -> Self {
         let fake = Self::alone();
-        fake.held().groups.push(GroupView {
+        fake.state().groups.push(GroupView {
+            arriving: None,
             group: GROUP,
             name: "Tuesday".to_owned(),
             reason: "To be heard without being fixed.".to_owned(),
@@ -105,7 +112,7 @@ impl Fake {
             members: 2,
             last_activity_ms: NOW_MS,
         });
-        fake.held().messages = vec![
+        fake.state().messages = vec![
             message(1, ALDER, "Hello. I am not sure what to say yet.", 60 * 24),
             message(2, ME, "You do not have to say anything.", 9),
             message(3, ALDER, "Thank you. Look at https://example.org/tea some time.", 2),
@@ -114,25 +121,25 @@ impl Fake {
     }
 
     /// What it holds.
-    pub(in crate::gui) fn held(&self) -> MutexGuard<'_, Held> {
+    pub(in crate::gui) fn state(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap()
     }
 
     /// What was asked for, in words.
     pub(in crate::gui) fn asked(&self) -> Vec<String> {
-        self.held().asked.clone()
+        self.state().asked.clone()
     }
 
     /// Says that something changed.
     pub(in crate::gui) fn hint(&self) {
-        if let Some(hint) = &self.held().hint {
+        if let Some(hint) = &self.state().hint {
             hint();
         }
     }
 
     /// Notes a question, and answers with the trouble that was set for it.
     fn ask(&self, question: String) -> Result<(), Trouble> {
-        let mut held = self.held();
+        let mut held = self.state();
         held.asked.push(question);
         held.trouble.take().map_or(Ok(()), Err)
     }
@@ -140,12 +147,12 @@ impl Fake {
 
 impl Backend for Fake {
     fn profile(&self) -> Profile {
-        self.held().profile
+        self.state().profile
     }
 
     fn create_profile(&self, passphrase: &str) -> Result<(), Trouble> {
         self.ask("create profile".to_owned())?;
-        let mut held = self.held();
+        let mut held = self.state();
         passphrase.clone_into(&mut held.passphrase);
         held.profile = Profile::Open;
         Ok(())
@@ -153,7 +160,7 @@ impl Backend for Fake {
 
     fn unlock(&self, passphrase: &str) -> Result<(), Trouble> {
         self.ask("unlock".to_owned())?;
-        let mut held = self.held();
+        let mut held = self.state();
         if held.passphrase != passphrase {
             return Err(Trouble::new("wrong_passphrase", "That is not the passphrase."));
         }
@@ -163,20 +170,21 @@ impl Backend for Fake {
 
     fn lock(&self) -> Result<(), Trouble> {
         self.ask("lock".to_owned())?;
-        self.held().profile = Profile::Locked;
+        self.state().profile = Profile::Locked;
         Ok(())
     }
 
     fn groups(&self) -> Result<Vec<GroupView>, Trouble> {
-        Ok(self.held().groups.clone())
+        Ok(self.state().groups.clone())
     }
 
     fn create_group(&self, new: &NewGroup) -> Result<GroupId, Trouble> {
         let NewGroup { name, reason, agreement, pseudonym, words_stay_days, .. } = new;
         let days = words_stay_days.map_or_else(|| "default".to_owned(), |days| days.to_string());
         self.ask(format!("start {name} | {reason} | {agreement} | {pseudonym} | {days}"))?;
-        let mut held = self.held();
+        let mut held = self.state();
         held.groups.push(GroupView {
+            arriving: None,
             group: GROUP,
             name: name.clone(),
             reason: reason.clone(),
@@ -206,7 +214,8 @@ impl Backend for Fake {
 
     fn accept(&self, link: &str, pseudonym: &str, _: u64) -> Result<GroupId, Trouble> {
         self.ask(format!("join {link} as {pseudonym}"))?;
-        self.held().groups.push(GroupView {
+        self.state().groups.push(GroupView {
+            arriving: None,
             group: OTHER,
             name: "Early walkers".to_owned(),
             reason: "To walk early.".to_owned(),
@@ -220,15 +229,33 @@ impl Backend for Fake {
     }
 
     fn members(&self, _: &GroupId) -> Result<Vec<MemberView>, Trouble> {
-        let linked = self.held().linked;
+        let (linked, verified) = {
+            let state = self.state();
+            (state.linked, state.verified)
+        };
         let member = |member, me| MemberView {
             member,
             pseudonym: name_of(member).to_owned(),
             me,
             since_ms: 0,
+            verified: !me && verified,
             linked: linked && !me,
         };
         Ok(vec![member(ME, true), member(ALDER, false)])
+    }
+
+    fn safety_words(&self, _: &GroupId, _: MemberId) -> Result<SafetyWords, Trouble> {
+        let words = |names: [&str; 4]| names.map(str::to_owned).to_vec();
+        let joined = words(["amber", "brook", "cedar", "dune"]);
+        let more = ["elm", "fern", "gorse", "hazel", "iris", "jade", "kelp", "lark"];
+        let words = joined.iter().cloned().chain(more.map(str::to_owned)).collect();
+        Ok(SafetyWords { words, joined_with: Some(joined) })
+    }
+
+    fn verify(&self, _: &GroupId, _: MemberId) -> Result<(), Trouble> {
+        self.ask("verify".to_owned())?;
+        self.state().verified = true;
+        Ok(())
     }
 
     fn send(
@@ -239,12 +266,76 @@ impl Backend for Fake {
     ) -> Result<MessageId, Trouble> {
         let answers = if reply_to.is_some() { " as an answer" } else { "" };
         self.ask(format!("say {text}{answers}"))?;
-        let mut held = self.held();
-        let nth = u16::try_from(held.messages.len() + 100).unwrap();
+        let mut held = self.state();
+        let nth = u16::try_from(held.messages.len() + 100).unwrap_or(u16::MAX);
         let said = MessageView { reply_to, ..message(nth, ME, text, 0) };
         let id = said.id;
         held.messages.push(said);
         Ok(id)
+    }
+
+    fn edit(&self, _: &GroupId, id: &MessageId, text: &str) -> Result<(), Trouble> {
+        self.ask(format!("edit to {text}"))?;
+        let mut held = self.state();
+        let message = held.messages.iter_mut().find(|message| message.id == *id).unwrap();
+        text.clone_into(&mut message.text);
+        message.edited = true;
+        Ok(())
+    }
+
+    fn take_back(&self, _: &GroupId, id: &MessageId) -> Result<(), Trouble> {
+        self.ask("take back".to_owned())?;
+        let mut held = self.state();
+        let message = held.messages.iter_mut().find(|message| message.id == *id).unwrap();
+        message.gone = true;
+        message.text.clear();
+        Ok(())
+    }
+
+    fn held(&self, _: &GroupId, _: &MessageId) -> Result<Holders, Trouble> {
+        self.ask("where is it".to_owned())?;
+        Ok(Holders { by: 1, of: 2 })
+    }
+
+    fn drafts(&self, _: &GroupId) -> Result<Drafts, Trouble> {
+        Ok(self.state().drafts.clone())
+    }
+
+    fn keep_drafts(&self, _: &GroupId, drafts: &Drafts) -> Result<(), Trouble> {
+        self.state().drafts = drafts.clone();
+        Ok(())
+    }
+
+    fn is_missing(&self, _: &GroupId) -> Result<bool, Trouble> {
+        Ok(self.state().missing)
+    }
+
+    fn leave(&self, group: &GroupId) -> Result<(), Trouble> {
+        self.ask("leave".to_owned())?;
+        self.state().groups.retain(|left| left.group != *group);
+        Ok(())
+    }
+
+    fn revoke(&self, _: &GroupId, _: &OpId) -> Result<(), Trouble> {
+        self.ask("revoke".to_owned())
+    }
+
+    fn change_passphrase(&self, old: &str, new: &str) -> Result<(), Trouble> {
+        self.ask("change passphrase".to_owned())?;
+        let mut held = self.state();
+        if held.passphrase != old {
+            return Err(Trouble::new("wrong_passphrase", "That is not the passphrase."));
+        }
+        new.clone_into(&mut held.passphrase);
+        Ok(())
+    }
+
+    fn erase(&self) -> Result<(), Trouble> {
+        self.ask("erase".to_owned())?;
+        let mut held = self.state();
+        held.profile = Profile::None;
+        held.groups.clear();
+        Ok(())
     }
 
     fn messages(
@@ -256,7 +347,7 @@ impl Backend for Fake {
         if *group != GROUP {
             return Ok(Page::default());
         }
-        let held = self.held();
+        let held = self.state();
         let all = &held.messages;
         let end = before.and_then(|id| all.iter().position(|message| message.id == id));
         let end = end.unwrap_or(all.len());
@@ -265,6 +356,6 @@ impl Backend for Fake {
     }
 
     fn watch(&self, hint: Box<dyn Fn() + Send + Sync>) {
-        self.held().hint = Some(hint);
+        self.state().hint = Some(hint);
     }
 }

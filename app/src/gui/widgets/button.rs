@@ -53,6 +53,11 @@ impl<'a> Button<'a> {
         Self { height: 42.0, ..self }
     }
 
+    /// As high as this.
+    pub(crate) const fn height(self, height: f32) -> Self {
+        Self { height, ..self }
+    }
+
     /// Whether it can be pressed now.
     pub(crate) const fn enabled(self, enabled: bool) -> Self {
         Self { enabled, ..self }
@@ -93,6 +98,27 @@ impl<'a> Button<'a> {
         reveal(&response);
         response
     }
+}
+
+/// One of several that exclude each other.
+pub(crate) fn choice(ui: &mut Ui, text: &str, chosen: bool) -> Response {
+    let palette = Palette::of(ui.ctx());
+    let (fill, ink, edge) = if chosen {
+        (palette.accent_soft, palette.on_accent_soft, palette.accent)
+    } else {
+        (palette.surface, palette.text, palette.control_border)
+    };
+    let words = one_line(ui, text, format(theme::SIZE_UI, 500.0, ink), f32::INFINITY);
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(words.size().x + 26.0, 34.0), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, text));
+    let fill = if response.hovered() && !chosen { palette.hover } else { fill };
+    let line = Stroke::new(if chosen { 1.5 } else { 1.0 }, edge);
+    ui.painter().rect(rect, 17, fill, line, StrokeKind::Inside);
+    ui.painter().galley(rect.center() - words.size() / 2.0, words, ink);
+    focus_ring(ui, &response, rect.expand(3.0), 20);
+    reveal(&response);
+    response
 }
 
 /// An icon alone: named for who cannot see it, and when the pointer rests on it.

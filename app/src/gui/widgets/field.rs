@@ -25,12 +25,13 @@ pub(crate) struct Field<'a> {
     rows: usize,
     limit: usize,
     shown: Option<&'a mut bool>,
+    bare: bool,
 }
 
 impl<'a> Field<'a> {
     /// A line of text under this name.
     pub(crate) const fn new(name: &'a str, text: &'a mut String, limit: usize) -> Self {
-        Self { name, text, hint: "", help: "", error: "", rows: 1, limit, shown: None }
+        Self { name, text, hint: "", help: "", error: "", rows: 1, limit, shown: None, bare: false }
     }
 
     /// Words that stand where nothing is written yet.
@@ -53,6 +54,11 @@ impl<'a> Field<'a> {
         Self { rows, ..self }
     }
 
+    /// The name is for a screen reader alone: what stands above says what the field is for.
+    pub(crate) const fn bare(self) -> Self {
+        Self { bare: true, ..self }
+    }
+
     /// Dots for letters, until one asks to see them.
     pub(crate) const fn secret(self, shown: &'a mut bool) -> Self {
         Self { shown: Some(shown), ..self }
@@ -61,14 +67,19 @@ impl<'a> Field<'a> {
     /// Shows it.
     pub(crate) fn show(self, ui: &mut Ui) -> Response {
         let palette = Palette::of(ui.ctx());
-        let Self { name, text, hint, help, error, rows, limit, shown } = self;
-        let above = label(ui, name, theme::SIZE_PREVIEW, 560.0, palette.text);
+        let Self { name, text, hint, help, error, rows, limit, shown, bare } = self;
+        let above = (!bare).then(|| label(ui, name, theme::SIZE_PREVIEW, 560.0, palette.text));
         let behind = ui.painter().add(Shape::Noop);
         let right: i8 = if shown.is_some() { 46 } else { 12 };
-        let edit = Edit { name, text, hint, rows, limit, right };
+        let rows = if bare { 1 } else { rows };
+        let edit = Edit { name, text, hint, rows, limit, right, is_long: rows > 1 || bare };
         let hidden = shown.as_deref().is_some_and(|shown| !*shown);
         let mut output = if shown.is_some() { edit.secret(ui, hidden) } else { edit.open(ui) };
-        let response = output.response.response.labelled_by(above.id);
+        let response = output.response.response.clone();
+        let response = match above {
+            Some(above) => response.labelled_by(above.id),
+            None => response.accessible_name(name),
+        };
         if let Some(shown) = shown {
             // What was typed is not kept to be undone.
             output.state.clear_undoer();
@@ -84,6 +95,9 @@ impl<'a> Field<'a> {
         let shape =
             RectShape::new(response.rect, radius, palette.surface, edge, StrokeKind::Inside);
         ui.painter().set(behind, shape);
+        if bare {
+            return response;
+        }
         // Always one child, said or not: what follows keeps its id, and with it the focus.
         ui.scope(|ui| {
             if !error.is_empty() {
@@ -106,6 +120,7 @@ struct Edit<'a> {
     rows: usize,
     limit: usize,
     right: i8,
+    is_long: bool,
 }
 
 impl Edit<'_> {
@@ -130,7 +145,7 @@ impl Edit<'_> {
         let mut layouter = body_layouter;
         let hint =
             RichText::new(self.hint).size(theme::SIZE_BODY).line_height(Some(theme::LINE_BODY));
-        let edit = if self.rows > 1 {
+        let edit = if self.is_long {
             TextEdit::multiline(self.text).desired_rows(self.rows)
         } else {
             TextEdit::singleline(self.text)

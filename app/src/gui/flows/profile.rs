@@ -1,0 +1,154 @@
+//! What concerns a group or the profile as a whole: leaving, taking an invitation back, settings, locking.
+
+use eframe::egui::{Key, Modifiers, Theme, vec2};
+
+use crate::backend::Profile;
+use crate::gui::testing::{Fake, Screen};
+
+#[test]
+fn the_page_for_shared_computers_comes_first_and_can_be_found_again() {
+    let mut screen = Screen::new(Fake::empty());
+    assert!(screen.sees("Do you share this computer, or might someone check it?"));
+    screen.hint();
+    assert!(screen.has("Go on"), "it stays until it was read");
+    screen.press("Go on");
+    assert!(screen.sees("Welcome to Kith"));
+    let mut screen = Screen::new(Fake::talking());
+    assert!(!screen.sees("might someone check it?"));
+    screen.press("Settings");
+    screen.press("Do you share this computer?");
+    assert!(screen.sees("might someone check it?"));
+    screen.press("Go on");
+    screen.press("Done");
+    assert!(screen.sees("Hello. I am not sure"));
+}
+
+#[test]
+fn words_are_compared_with_someone_and_nobody_is_told() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Alder");
+    assert!(screen.sees("Is this Alder?") && screen.sees("amber   brook   cedar   dune"));
+    screen.press("They are the same");
+    assert_eq!(screen.fake.asked(), ["verify"]);
+    screen.press("Alder");
+    assert!(screen.sees("You compared these words before."));
+    screen.press("Close");
+}
+
+#[test]
+fn a_group_is_left_after_it_is_said_what_follows() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Leave this group");
+    assert!(screen.sees("The others see that you left.") && screen.fake.asked().is_empty());
+    screen.key(Key::Escape);
+    assert!(!screen.sees("The others see that you left.") && screen.fake.asked().is_empty());
+    screen.press("Leave this group");
+    screen.press("Leave the group");
+    assert_eq!(screen.fake.asked(), ["leave"]);
+    assert!(screen.sees("You are not in a group yet"));
+}
+
+#[test]
+fn an_invitation_that_nobody_used_is_taken_back() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Invite someone");
+    screen.press("Take it back");
+    assert_eq!(screen.fake.asked(), ["invite", "revoke"]);
+    assert!(!screen.sees("The invitation as a QR code"));
+    assert!(screen.sees("Its link lets nobody in."));
+}
+
+#[test]
+fn the_passphrase_is_changed_with_the_old_one_alone() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Settings");
+    screen.press("Change the passphrase");
+    assert!(screen.is_at("The one you have now") && !screen.can_press("Change it"));
+    screen.write("The one you have now", "not that");
+    screen.write("The new one", "four young trees");
+    screen.write("The new one again", "four young trees");
+    screen.press("Change it");
+    assert!(screen.sees("That is not the passphrase you have now."));
+    assert_eq!(screen.fake.state().passphrase, "three old trees");
+    "not that".clone_into(&mut screen.fake.state().passphrase);
+    screen.press("Change it");
+    assert_eq!(screen.fake.state().passphrase, "four young trees");
+    assert!(screen.sees("From now on the new passphrase opens Kith."));
+    screen.press("Change the passphrase");
+    assert_eq!(screen.written("The new one"), "", "nothing of it stays in the window");
+}
+
+#[test]
+fn everything_is_erased_only_when_one_typed_that() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Settings");
+    screen.press("Erase everything here");
+    screen.write("Type: erase everything", "erase");
+    assert!(!screen.can_press("Erase"));
+    screen.write("Type: erase everything", " everything");
+    screen.press("Erase");
+    assert_eq!(screen.fake.asked(), ["erase"]);
+    assert_eq!(screen.fake.state().profile, Profile::None);
+    assert!(!screen.sees("Tuesday"));
+}
+
+#[test]
+fn ctrl_l_locks_from_every_place() {
+    for place in ["", "Settings", "Invite someone", "Leave this group"] {
+        let mut screen = Screen::new(Fake::talking());
+        if !place.is_empty() {
+            screen.press(place);
+        }
+        screen.keys(Modifiers::COMMAND, Key::L);
+        assert_eq!(screen.fake.state().profile, Profile::Locked, "{place}");
+        assert!(screen.sees("Welcome back") && !screen.sees("Tuesday"), "{place}");
+    }
+}
+
+#[test]
+fn the_line_on_the_connection_says_what_is_known_and_explains_itself() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Connected to this group");
+    assert!(screen.sees("There is no server between you."));
+    assert!(screen.sees("Nothing is known to be missing."));
+    screen.press("Done");
+    screen.fake.state().missing = true;
+    screen.press("Connected to this group");
+    assert!(screen.sees("Something is known to be missing."));
+    screen.press("Done");
+    screen.fake.state().linked = false;
+    screen.hint();
+    screen.press("Not connected at the moment");
+    assert!(screen.sees("leaves by itself when there is one"));
+}
+
+#[test]
+fn everything_grows_to_two_and_a_half_and_nothing_is_cut_off() {
+    let mut screen = Screen::with(Fake::talking(), vec2(1280.0, 720.0), Theme::Light);
+    assert_eq!(screen.percent(), 100);
+    for _ in 0..9 {
+        screen.keys(Modifiers::COMMAND, Key::Plus);
+    }
+    assert_eq!(screen.percent(), 250);
+    screen.settle();
+    for (name, place) in screen.places() {
+        let screen = vec2(1280.0, 720.0);
+        assert!(place.left() >= -1.0 && place.right() <= screen.x + 1.0, "{name} is at {place:?}");
+    }
+    screen.press("Settings");
+    screen.press("Smaller");
+    assert_eq!(screen.percent(), 225);
+    screen.keys(Modifiers::COMMAND, Key::Num0);
+    assert_eq!(screen.percent(), 100);
+}
+
+#[test]
+fn an_idle_minute_draws_nothing() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.settle();
+    assert_eq!(screen.asks_to_draw_in(), None, "nothing is to happen");
+    screen.write("Message", "a");
+    assert!(screen.asks_to_draw_in().is_some(), "a draft is to be kept");
+    screen.pass_secs(2);
+    assert_eq!(screen.asks_to_draw_in(), None);
+}
