@@ -151,6 +151,8 @@ pub(crate) struct Invitation {
     pub invite: OpId,
     /// The link: a secret that lets one person in.
     pub link: String,
+    /// Whether the link names addresses of this device, or of others in the group.
+    pub has_addresses: bool,
     /// Until when, in milliseconds since 1970.
     pub expires_ms: u64,
 }

@@ -302,7 +302,9 @@ impl Backend for Client {
     fn invite(&self, group: &GroupId, expires_secs: u64, addresses: bool) -> Result<Made, Trouble> {
         let made = self.open()?.handle.invite(*group, expires_secs, addresses);
         let (invite, link) = made.map_err(from_net)?;
-        Ok(Made { invite, expires_ms: ends_ms(&link)?, link })
+        let read = Invitation::from_text(&link).map_err(|error| from_net(error.into()))?;
+        let has_addresses = !read.addrs.is_empty();
+        Ok(Made { invite, expires_ms: ends_ms(&link)?, link, has_addresses })
     }
 
     fn look(&self, link: &str) -> Result<Look, Trouble> {

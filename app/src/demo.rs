@@ -4,6 +4,8 @@
 //! Without a display it prints what is said, and what each of them holds. With one there is a window on the
 //! first of them, and the other two answer.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -28,6 +30,8 @@ const WORDS: [(usize, &str); 6] = [
 /// How often the others listen.
 const LISTEN: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The exit status of a program that was stopped from the keyboard, as shells have it.
+const STOPPED: i32 = 130;
 
 /// Shows the window of a member until it is closed.
 pub(crate) type Window = fn(Arc<dyn Backend>) -> Result<(), String>;
@@ -61,6 +65,7 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
         "Three members on this machine, each with a store under {}.",
         folder.path().display()
     ));
+    go_when_stopped(folder.path())?;
     let people = start(folder.path())?;
     let (founder, newcomers) = people.split_first().context("someone must begin")?;
     let group = founder
@@ -102,6 +107,19 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
     folder.close().context("the demo's folder could not be removed")?;
     say("That was all; its folder is gone.");
     Ok(())
+}
+
+/// Whoever stops the program in the terminal is to find nothing of it either.
+fn go_when_stopped(folder: &Path) -> Result<()> {
+    let folder = folder.to_owned();
+    ctrlc::set_handler(move || {
+        // What is written meanwhile is gone with a second try, or it is only practice.
+        if fs::remove_dir_all(&folder).is_err() {
+            fs::remove_dir_all(&folder).ok();
+        }
+        std::process::exit(STOPPED);
+    })
+    .context("a stop could not be waited for")
 }
 
 /// What is said without a window, and who holds it.
@@ -167,7 +185,7 @@ fn answer(people: &[Arc<Client>], group: &GroupId, is_over: &AtomicBool) -> Resu
 }
 
 /// Three clients with fresh profiles, made side by side: each takes a second on purpose.
-fn start(folder: &std::path::Path) -> Result<Vec<Arc<Client>>> {
+fn start(folder: &Path) -> Result<Vec<Arc<Client>>> {
     let listen = "/ip4/127.0.0.1/tcp/0".parse::<net::Multiaddr>()?;
     let make = |at: usize| {
         let config = Config { listen: vec![listen.clone()], mdns: false };

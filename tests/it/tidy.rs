@@ -69,6 +69,7 @@ const ALLOWED: [Allowed; 5] = [
             "anyhow",
             "bip39",
             "clap",
+            "ctrlc",
             "directories",
             "eframe",
             "epaint",

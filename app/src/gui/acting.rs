@@ -42,7 +42,7 @@ impl Gui {
             | Job::Revoke { .. }
             | Job::Rephrase { .. }
             | Job::Erase
-            | Job::Invite(_) => self.model.busy = None,
+            | Job::Invite { .. } => self.model.busy = None,
         }
         let says = "Kith has a lot to do. Nothing is lost. Try again in a moment.";
         self.model.trouble = Some(Trouble::new("busy", says));
@@ -161,7 +161,15 @@ impl Gui {
             }
             Here::Same(member) => self.wait_for(Busy::Doing, Job::Same { group, member }),
             Here::Leave => self.wait_for(Busy::Doing, Job::Leave(group)),
-            Here::Invite => self.wait_for(Busy::Inviting, Job::Invite(group)),
+            Here::Invite => {
+                let job = Job::Invite { group, addresses: true, instead_of: None };
+                self.wait_for(Busy::Inviting, job);
+            }
+            Here::WithoutAddresses => {
+                let instead_of = self.model.invitation.as_ref().map(|made| made.invite);
+                let job = Job::Invite { group, addresses: false, instead_of };
+                self.wait_for(Busy::Inviting, job);
+            }
             Here::Revoke => {
                 if let Some(invite) = self.model.invitation.as_ref().map(|made| made.invite) {
                     self.wait_for(Busy::Doing, Job::Revoke { group, invite });

@@ -97,6 +97,8 @@ pub(crate) enum Here {
     Older,
     /// Invites someone.
     Invite,
+    /// Makes the invitation anew without addresses; the one that was made is taken back.
+    WithoutAddresses,
     /// Sent what is in the composer: it leaves in a moment.
     Sent,
     /// Answers this message.
@@ -171,8 +173,8 @@ pub(crate) enum Job {
     Look(String),
     /// Joins with it.
     Accept { link: String, pseudonym: String },
-    /// Makes one.
-    Invite(GroupId),
+    /// Makes one, in place of another if there is one.
+    Invite { group: GroupId, addresses: bool, instead_of: Option<OpId> },
 }
 
 /// What was done that a dialog asked for.

@@ -119,7 +119,7 @@ impl Desk {
             | Job::Rephrase { .. }
             | Job::Erase
             | Job::Start(_)
-            | Job::Invite(_) => &self.quick,
+            | Job::Invite { .. } => &self.quick,
         };
         thread.try_send(job).map_err(|full| match full {
             TrySendError::Full(job) | TrySendError::Disconnected(job) => Box::new(job),
@@ -190,8 +190,10 @@ fn carry_out(backend: &dyn Backend, job: Job) -> Update {
         Job::Accept { link, pseudonym } => {
             Update::Joined(backend.accept(&link, &pseudonym, ACCEPT_SECS))
         }
-        Job::Invite(group) => {
-            let invitation = backend.invite(&group, INVITE_SECS, true);
+        Job::Invite { group, addresses, instead_of } => {
+            // Nobody is to hold two links because one was made twice.
+            let revoked = instead_of.map_or(Ok(()), |invite| backend.revoke(&group, &invite));
+            let invitation = revoked.and_then(|()| backend.invite(&group, INVITE_SECS, addresses));
             Update::Invited { group, invitation }
         }
     }

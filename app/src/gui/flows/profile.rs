@@ -59,6 +59,23 @@ fn an_invitation_that_nobody_used_is_taken_back() {
 }
 
 #[test]
+fn an_invitation_is_made_anew_without_the_address_and_the_first_lets_nobody_in() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Invite someone");
+    assert!(
+        screen.sees("It also holds this computer's address on the network, so that they find it.")
+    );
+    screen.press("Leave the address out");
+    assert_eq!(screen.fake.asked(), ["invite", "revoke", "invite"]);
+    assert!(
+        screen.sees(
+            "It holds no address. It works where they are on the same network as one of you."
+        )
+    );
+    assert!(!screen.has("Leave the address out"));
+}
+
+#[test]
 fn the_passphrase_is_changed_with_the_old_one_alone() {
     let mut screen = Screen::new(Fake::talking());
     screen.press("Settings");

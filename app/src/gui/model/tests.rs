@@ -101,7 +101,12 @@ fn only_what_came_while_one_was_elsewhere_is_new() {
 fn nothing_of_a_group_stays_in_a_locked_window() {
     let mut model = open();
     let expires_ms = 0;
-    let invitation = Invitation { invite: OpId([4; 32]), link: "kith:1".to_owned(), expires_ms };
+    let invitation = Invitation {
+        invite: OpId([4; 32]),
+        link: "kith:1".to_owned(),
+        has_addresses: true,
+        expires_ms,
+    };
     model.apply(Update::Invited { group: HERE, invitation: Ok(invitation) });
     assert!(model.invitation.is_some());
     model.apply(Update::Locked(Ok(())));
@@ -136,7 +141,12 @@ fn joining_does_not_take_one_away_from_where_one_went_meanwhile() {
 fn an_invitation_is_not_shown_over_another_group() {
     let mut model = open();
     model.open(THERE);
-    let invitation = Invitation { invite: OpId([4; 32]), link: "kith:1".to_owned(), expires_ms: 0 };
+    let invitation = Invitation {
+        invite: OpId([4; 32]),
+        link: "kith:1".to_owned(),
+        has_addresses: true,
+        expires_ms: 0,
+    };
     model.apply(Update::Invited { group: HERE, invitation: Ok(invitation) });
     assert!(model.invitation.is_none());
 }

@@ -79,6 +79,9 @@ fn content_ui(
     paragraph(ui, &format!("Works once, until {until}"), theme::SIZE_UI, palette.text);
     let words = "Whoever has the link first can come in until then, so send it in a way that only they can read.";
     paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+    if addresses_ui(ui, model, invitation.has_addresses) {
+        action = Some(Action::Here(Here::WithoutAddresses));
+    }
     ui.add_space(12.0);
     // Side by side from the right; `with_layout` would take all the height that is left.
     let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::hover());
@@ -107,6 +110,22 @@ fn content_ui(
         action = Some(Action::CloseInvitation);
     }
     action
+}
+
+/// Says whether the link tells where this computer is. True when it is to be made anew without that.
+fn addresses_ui(ui: &mut Ui, model: &Model, has_addresses: bool) -> bool {
+    let palette = Palette::of(ui.ctx());
+    ui.add_space(2.0);
+    if !has_addresses {
+        let words =
+            "It holds no address. It works where they are on the same network as one of you.";
+        paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+        return false;
+    }
+    let words = "It also holds this computer's address on the network, so that they find it.";
+    paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
+    ui.add_space(4.0);
+    Button::quiet("Leave the address out").enabled(model.busy.is_none()).pressed(ui)
 }
 
 /// White under the code in both themes, and whole pixels per module: cameras want it so.

@@ -197,10 +197,11 @@ impl Backend for Fake {
         Ok(GROUP)
     }
 
-    fn invite(&self, _: &GroupId, _: u64, _: bool) -> Result<Invitation, Trouble> {
+    fn invite(&self, _: &GroupId, _: u64, has_addresses: bool) -> Result<Invitation, Trouble> {
         self.ask("invite".to_owned())?;
         let expires_ms = NOW_MS + 7 * 24 * 3_600_000;
-        Ok(Invitation { invite: OpId([5; 32]), link: "kith:1abc".to_owned(), expires_ms })
+        let link = if has_addresses { "kith:1abc" } else { "kith:1xyz" }.to_owned();
+        Ok(Invitation { invite: OpId([5; 32]), link, has_addresses, expires_ms })
     }
 
     fn look(&self, link: &str) -> Result<Look, Trouble> {
