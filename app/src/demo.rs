@@ -110,6 +110,7 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
 }
 
 /// Whoever stops the program in the terminal is to find nothing of it either.
+#[expect(clippy::exit, reason = "a stop is not waited for: nothing of it stays in any case")]
 fn go_when_stopped(folder: &Path) -> Result<()> {
     let folder = folder.to_owned();
     ctrlc::set_handler(move || {
