@@ -3,6 +3,11 @@
 //! Every method blocks until it has an answer: a caller that must not wait (the window) asks from a
 //! thread of its own. The store is the truth; [`Backend::watch`] only says that it is worth reading.
 
+#![cfg_attr(
+    not(feature = "window"),
+    expect(dead_code, reason = "some of it is for the window alone")
+)]
+
 use proto::{GroupId, MemberId, OpId};
 use serde::{Deserialize, Serialize};
 
