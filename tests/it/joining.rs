@@ -32,15 +32,21 @@ fn two_who_let_each_other_in_have_the_same_words_to_compare_and_keep_them() {
     }
 }
 
-/// Four people; person 0 invited. Person 4 is let in by person 1 while the others are away.
-fn let_in_by_another(seed: u64) -> World {
-    let mut world = World::strangers(5, seed);
+/// The first so many are a group that person 0 began; the others are not in it yet.
+fn gathered(members: usize, people: usize, seed: u64) -> World {
+    let mut world = World::strangers(people, seed);
     world.found(0);
-    for newcomer in 1..4 {
+    for newcomer in 1..members {
         let link = world.invite(0);
-        assert_eq!(world.join(newcomer, &link), Ok(()));
+        assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}");
         world.settle();
     }
+    world
+}
+
+/// Four people; person 0 invited. Person 4 is let in by person 1 while the others are away.
+fn let_in_by_another(seed: u64) -> World {
+    let mut world = gathered(4, 5, seed);
     let link = world.invite(0);
     world.settle();
     (0..4).filter(|who| *who != 1).for_each(|who| world.sleep(who));
@@ -80,13 +86,7 @@ fn a_newcomer_has_arrived_when_they_met_the_inviter_or_two_others() {
 #[test]
 fn ghost_group_stays_arriving() {
     for seed in 0..10 {
-        let mut world = World::strangers(4, seed);
-        world.found(0);
-        for newcomer in 1..3 {
-            let link = world.invite(0);
-            assert_eq!(world.join(newcomer, &link), Ok(()));
-            world.settle();
-        }
+        let mut world = gathered(3, 4, seed);
         let link = world.invite(0);
         world.settle();
         world.sleep(1);
@@ -131,13 +131,7 @@ fn wake_in_turn(world: &mut World, order: &[usize], one_by_one: bool) {
 #[test]
 fn invite_single_use() {
     for seed in 0..60 {
-        let mut world = World::strangers(5, seed);
-        world.found(0);
-        for newcomer in 1..3 {
-            let link = world.invite(0);
-            assert_eq!(world.join(newcomer, &link), Ok(()));
-            world.settle();
-        }
+        let mut world = gathered(3, 5, seed);
         let (invite, link) = world.invitation(0);
         world.settle();
         // Two people come in with it, through two members who do not hear each other; and meanwhile, at a
@@ -183,13 +177,7 @@ fn invite_single_use() {
 #[test]
 fn removed_members_links_are_dead() {
     for seed in 0..10 {
-        let mut world = World::strangers(5, seed);
-        world.found(0);
-        for newcomer in 1..4 {
-            let link = world.invite(0);
-            assert_eq!(world.join(newcomer, &link), Ok(()));
-            world.settle();
-        }
+        let mut world = gathered(4, 5, seed);
         let link = world.invite(1);
         world.settle();
         assert_eq!(world.command(1, Command::Leave), Ok(Done::Nothing));
