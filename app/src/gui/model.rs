@@ -35,6 +35,8 @@ pub(crate) struct Talk {
     pub(crate) loading: bool,
     /// Counts changes of `messages`.
     pub(crate) revision: u64,
+    /// Those before this one are as they were before the last change.
+    pub(crate) changed_from: usize,
     /// What follows this one came while one was elsewhere.
     pub(crate) new_after: Option<MessageId>,
     /// It has been read at least once.
@@ -159,6 +161,7 @@ impl Model {
             more: false,
             loading: false,
             revision: 0,
+            changed_from: 0,
             new_after,
             arrived: false,
         });
@@ -320,7 +323,10 @@ impl Model {
         talk.members = members;
         talk.arrived = true;
         talk.more = page.more;
-        if talk.messages != page.messages {
+        let same = talk.messages.iter().zip(&page.messages).take_while(|(old, new)| old == new);
+        let same = same.count();
+        if same < talk.messages.len().max(page.messages.len()) {
+            talk.changed_from = same;
             talk.messages = page.messages;
             talk.revision = talk.revision.wrapping_add(1);
         }
@@ -337,6 +343,7 @@ impl Model {
                 let older =
                     page.messages.into_iter().filter(|message| !known.contains(&message.id));
                 talk.messages.splice(0..0, older);
+                talk.changed_from = 0;
                 talk.more = page.more;
                 talk.revision = talk.revision.wrapping_add(1);
             }

@@ -10,6 +10,7 @@ mod composer;
 mod details;
 mod dialogs;
 mod header;
+mod heights;
 mod invite;
 mod leaving;
 mod links;

@@ -245,6 +245,7 @@ impl Screen {
         let gui = self.harness.state_mut().as_mut().unwrap();
         let talk = gui.model.talk.as_mut().unwrap();
         talk.messages = messages;
+        talk.changed_from = 0;
         talk.revision += 1;
     }
 
@@ -255,6 +256,7 @@ impl Screen {
         let mut said = message(0, ME, "One more.", 0);
         said.id[24..].copy_from_slice(&u64::try_from(nth).unwrap().to_be_bytes());
         said.id[0] = 0xff;
+        talk.changed_from = talk.messages.len();
         talk.messages.push(said);
         talk.revision += 1;
     }

@@ -94,20 +94,28 @@ pub(super) struct Row {
     pub(super) height: f32,
 }
 
-/// All rows of what is loaded; heights that are known already are kept.
-pub(super) fn rows_of(model: &Model, talk: &Talk, before: &[Row], width: f32) -> Vec<Row> {
+/// The rows of what is loaded, from the message `from` on; `kept` are those above it. Heights that are known
+/// already are kept.
+pub(super) fn rows_of(
+    model: &Model,
+    talk: &Talk,
+    (kept, before): (&[Row], &[Row]),
+    (from, width): (usize, f32),
+) -> Vec<Row> {
     let known: HashMap<Key, f32> = before.iter().map(|row| (row.key, row.height)).collect();
-    let mut rows: Vec<Row> = Vec::with_capacity(talk.messages.len().saturating_add(8));
+    let mut rows: Vec<Row> = Vec::with_capacity(talk.messages.len().saturating_sub(from) + 8);
     let mut add = |key: Key, kind: Kind, guess: f32| {
         let height = known.get(&key).copied().unwrap_or(guess);
         rows.push(Row { key, kind, height });
     };
-    if talk.arrived && !talk.more {
+    if from == 0 && talk.arrived && !talk.more {
         add(Key::Beginning, Kind::Beginning, 52.0);
     }
-    let mut days: BTreeSet<Date> = BTreeSet::new();
-    let mut above: Option<(&MessageView, Date)> = None;
-    for (nth, message) in talk.messages.iter().enumerate() {
+    let day_of = |row: &Row| if let Key::Day(day) = row.key { Some(day) } else { None };
+    let mut days: BTreeSet<Date> = kept.iter().filter_map(day_of).collect();
+    let above = from.checked_sub(1).and_then(|above| talk.messages.get(above));
+    let mut above = above.map(|message| (message, model.clock.day(message.sent_at_ms)));
+    for (nth, message) in talk.messages.iter().enumerate().skip(from) {
         let day = model.clock.day(message.sent_at_ms);
         let new_day = above.is_none_or(|(_, before)| before != day);
         let new = above.is_some_and(|(above, _)| Some(above.id) == talk.new_after);

@@ -14,9 +14,10 @@ use proto::GroupId;
 
 use super::{
     COLUMN_SIDE, COLUMN_WIDTH_MAX,
+    heights::Rows,
     menu::{Hand, Hit},
     paint::paint,
-    rows::{Key, Laid, Row, lay_out, rows_of},
+    rows::{Key, Kind, Laid, lay_out, rows_of},
 };
 use crate::{
     backend::MessageId,
@@ -61,11 +62,15 @@ struct Placed {
     laid: Laid,
 }
 
+/// What the rows depend on beside the messages: the group, whether it was read, whether there are older ones,
+/// the day, and what is new.
+type Frame = (GroupId, bool, bool, Date, Option<MessageId>);
+
 /// The view of one group's messages.
 #[derive(Debug)]
 pub(crate) struct Timeline {
-    rows: Vec<Row>,
-    built_for: Option<(GroupId, u64, bool, Date)>,
+    rows: Rows,
+    built_for: Option<(Frame, u64)>,
     width: f32,
     anchor: Anchor,
     /// The newest message that was in view.
@@ -81,7 +86,7 @@ impl Timeline {
     /// At the newest message.
     pub(crate) fn new() -> Self {
         Self {
-            rows: Vec::new(),
+            rows: Rows::default(),
             built_for: None,
             width: 0.0,
             anchor: Anchor::Newest,
@@ -181,15 +186,13 @@ impl Timeline {
     /// Moves so far that a message can be seen.
     fn reveal(&mut self, id: MessageId, height: f32) {
         let key = Key::Message(id);
-        let Some(nth) = self.rows.iter().position(|row| row.key == key) else { return };
-        let above = |end: usize| self.rows.iter().take(end).map(|row| row.height).sum::<f32>();
-        let (top, whole) = (above(nth), above(self.rows.len()) + BELOW);
+        let Some(nth) = self.rows.find(key, 0) else { return };
+        let (top, whole) = (self.rows.above(nth), self.rows.total() + BELOW);
         let own = self.rows.get(nth).map_or(0.0, |row| row.height);
         let shown_from = match self.anchor {
             Anchor::Newest => whole - height,
             Anchor::Row { key, nth, top } => {
-                let found = self.rows.iter().position(|row| row.key == key).unwrap_or(nth);
-                above(found) - top
+                self.rows.above(self.rows.find(key, nth).unwrap_or(nth)) - top
             }
         };
         if top < shown_from {
@@ -205,7 +208,7 @@ impl Timeline {
     fn look_for(&mut self, talk: &Talk) {
         let Some(id) = self.seek else { return };
         let key = Key::Message(id);
-        if let Some(nth) = self.rows.iter().position(|row| row.key == key) {
+        if let Some(nth) = self.rows.find(key, 0) {
             self.seek = None;
             self.hand.chosen = Some(id);
             self.anchor = Anchor::Row { key, nth, top: 60.0 };
@@ -217,17 +220,25 @@ impl Timeline {
     /// Makes the rows anew when what they show has changed.
     fn rebuild(&mut self, model: &Model, talk: &Talk) {
         let today = model.clock.today();
-        let wanted = (talk.group, talk.revision, talk.arrived, today);
-        if self.built_for == Some(wanted) {
+        let frame = (talk.group, talk.arrived, talk.more, today, talk.new_after);
+        let wanted = Some((frame, talk.revision));
+        if self.built_for == wanted {
             return;
         }
-        if self.built_for.is_none_or(|(group, ..)| group != talk.group) {
-            self.rows.clear();
+        if self.built_for.is_none_or(|((group, ..), _)| group != talk.group) {
+            self.rows = Rows::default();
             self.anchor = Anchor::Newest;
             self.met = None;
         }
-        self.rows = rows_of(model, talk, &self.rows, self.width);
-        self.built_for = Some(wanted);
+        let before = talk.revision.wrapping_sub(1);
+        let from = if self.built_for == Some((frame, before)) { talk.changed_from } else { 0 };
+        // What stands above the first message that changed stays.
+        let is_above = |kind| matches!(kind, Kind::Message { nth, .. } if nth < from);
+        let kept = self.rows.all().iter().rposition(|row| is_above(row.kind));
+        let kept = kept.map_or(0, |last| last.saturating_add(1));
+        let rows = rows_of(model, talk, self.rows.all().split_at(kept), (from, self.width));
+        self.rows.replace_from(kept, rows);
+        self.built_for = wanted;
     }
 
     /// Tab reaches it, so that the arrow keys can move it.
@@ -244,17 +255,16 @@ impl Timeline {
 
     /// How far this row's top is from the beginning of what is loaded, less how far it is scrolled out.
     fn offset(&self, first: &Placed) -> f32 {
-        let above: f32 = self.rows.iter().take(first.nth).map(|row| row.height).sum();
-        above - first.top
+        self.rows.above(first.nth) - first.top
     }
 
     /// Lays a row out, and remembers how high it is.
     fn measure(&mut self, ui: &Ui, (model, talk): (&Model, &Talk), nth: usize) -> Option<Laid> {
         let width = self.width;
-        let row = self.rows.get_mut(nth)?;
+        let row = self.rows.get(nth)?;
         let is_unfolded = matches!(row.key, Key::Message(id) if self.unfolded.contains(&id));
         let laid = lay_out(ui, (model, talk), row, width, is_unfolded);
-        row.height = laid.height;
+        self.rows.set_height(nth, laid.height);
         Some(laid)
     }
 
@@ -263,7 +273,7 @@ impl Timeline {
         match pull {
             Pull::Newest => self.anchor = Anchor::Newest,
             Pull::Oldest => {
-                if let Some(first) = self.rows.first() {
+                if let Some(first) = self.rows.get(0) {
                     self.anchor = Anchor::Row { key: first.key, nth: 0, top: 0.0 };
                 }
             }
@@ -282,7 +292,7 @@ impl Timeline {
             }
             Anchor::Row { key, nth, top } => {
                 let last = self.rows.len().saturating_sub(1);
-                let found = self.rows.iter().position(|row| row.key == key);
+                let found = self.rows.find(key, nth);
                 (found.unwrap_or_else(|| nth.min(last)), top)
             }
         };
@@ -356,7 +366,7 @@ impl Timeline {
 
     /// Paints what was placed; egui's scroll area gives the bar and the clipping.
     fn paint_rows(&mut self, ui: &mut Ui, of: (&Model, &Talk), column: Rect, placed: &[Placed]) {
-        let total = self.rows.iter().map(|row| row.height).sum::<f32>() + BELOW;
+        let total = self.rows.total() + BELOW;
         let passed = placed.first().map_or(0.0, |first| self.offset(first)).max(0.0);
         let source =
             ScrollSource { scroll_bar: true, mouse_wheel: false, ..ScrollSource::default() };
@@ -398,13 +408,10 @@ impl Timeline {
             self.anchor = Anchor::Newest;
             return;
         }
-        let mut above = 0.0;
-        for (nth, row) in self.rows.iter().enumerate() {
-            if above + row.height > offset {
-                self.anchor = Anchor::Row { key: row.key, nth, top: above - offset };
-                return;
-            }
-            above += row.height;
+        if let Some((nth, above)) = self.rows.at(offset)
+            && let Some(row) = self.rows.get(nth)
+        {
+            self.anchor = Anchor::Row { key: row.key, nth, top: above - offset };
         }
     }
 
@@ -462,3 +469,6 @@ fn pull_of(ui: &Ui, area: Rect, free: bool, focused: bool) -> Pull {
         Pull::By(by - wheel)
     })
 }
+
+#[cfg(test)]
+mod tests;
