@@ -45,6 +45,7 @@ const ALLOWED: [Allowed; 5] = [
             "argon2",
             "blake3",
             "chacha20poly1305",
+            "crossbeam-epoch",
             "postcard",
             "rand",
             "serde",

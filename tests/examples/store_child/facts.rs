@@ -310,7 +310,7 @@ pub(crate) fn judge(seen: &Seen, old: &Named, new: &Named, batches: u64) -> Verd
     let never = never_so(&odd, batches);
     let is_wrong = |name: &&String| !name.starts_with(ORDER) && !is_told_anew(name, facts);
     if let Some(name) = never.iter().find(is_wrong) {
-        return Verdict::Bad(format!("WRONG {name}"));
+        return Verdict::Bad(format!("WRONG {name}{}", row_in_words(name, facts)));
     }
     if let Some(error) = seen.errors.first() {
         return Verdict::Bad(format!("READ {error}, and {} more", seen.errors.len() - 1));
@@ -332,6 +332,21 @@ pub(crate) fn judge(seen: &Seen, old: &Named, new: &Named, batches: u64) -> Verd
     };
     let (old, new) = (is_not(old), is_not(new));
     Verdict::Bad(format!("PARTIAL not as before: {old}; not as after: {new}"))
+}
+
+/// What a row shows, for whoever has to find out why it is wrong.
+fn row_in_words(name: &str, facts: &Named) -> String {
+    let row = facts.get(name).filter(|_| name.contains(" row "));
+    let row = row.and_then(|bytes| decode::<EncodedRow>(bytes, bytes.len()).ok());
+    row.map_or_else(String::new, |(local, _, wall, payload, words, ends, signed)| {
+        let short = |text: String| {
+            text.chars().take(1).chain(text.len().to_string().chars()).collect::<String>()
+        };
+        let (payload, words) = (payload.as_deref().map(shown).map(short), words.map(short));
+        format!(
+            ": {local:?} wall {wall} said {payload:?} shown {words:?} ends {ends:?} signed {signed}"
+        )
+    })
 }
 
 /// Whether this is what a mended store tells anew (`store/src/mend.rs`): of a chain or a fork, that it holds
@@ -375,7 +390,18 @@ fn never_so(odd: &Named, batches: u64) -> Vec<String> {
         }
         facts.learn(&script.next());
         let all = facts.all();
-        left.retain(|name, bytes| all.get(name) != Some(bytes));
+        left.retain(|name, bytes| !all.get(name).is_some_and(|was| is_as_it_was(name, bytes, was)));
     }
     left.into_keys().collect()
+}
+
+/// Whether a fact says what it said before. Of a message that is what is shown: where the end of the disk's log is
+/// gone, the words below an edit may lie there again, and nobody sees them.
+fn is_as_it_was(name: &str, now: &[u8], was: &[u8]) -> bool {
+    let row = |bytes: &[u8]| {
+        let (local, author, wall, _, words, ends, signed) =
+            decode::<EncodedRow>(bytes, bytes.len()).ok()?;
+        Some((local, author, wall, words, ends, signed))
+    };
+    now == was || name.contains(" row ") && row(now).is_some() && row(now) == row(was)
 }
