@@ -180,6 +180,40 @@ fn as_a_newer_version(header: &Path) {
     fs::write(header, bytes).unwrap();
 }
 
+#[test]
+fn what_newcomers_could_read_by_an_edit_is_too_late_to_edit() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut wren, mut alder] = ["wren", "alder"].map(|name| created(&folder.path().join(name)));
+    let group = group_of(&mut wren);
+    let say = json!({"space": group, "text": "before anyone came"});
+    let id = wren.ask("message.send", say).unwrap()["id"].clone();
+    let link = wren.ask("invite.create", json!({"group": group})).unwrap()["link"].clone();
+    alder.ask("invite.accept", json!({"link": link, "pseudonym": "Alder"})).unwrap();
+    let edit = json!({"space": group, "id": id, "text": "otherwise"});
+    wren.until("it is too late", |wren| {
+        wren.ask("message.edit", edit.clone()) == Err("too_late".into())
+    });
+    assert_eq!(wren.texts(&group), ["before anyone came"]);
+}
+
+#[test]
+fn more_under_way_than_is_waited_for_is_busy_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut wren, mut alder] = ["wren", "alder"].map(|name| created(&folder.path().join(name)));
+    let group = group_of(&mut wren);
+    let link = wren.ask("invite.create", json!({"group": group})).unwrap()["link"].clone();
+    wren.kill();
+    for id in 1_000..1_040 {
+        let look =
+            json!({"jsonrpc": "2.0", "id": id, "method": "invite.look", "params": {"link": link}});
+        writeln!(alder.input.as_mut().unwrap(), "{look}").unwrap();
+    }
+    let busy = (0..8).map(|_| alder.lines.recv_timeout(PATIENCE).unwrap());
+    let busy: Vec<_> = busy.map(|line| line["error"]["data"]["name"].clone()).collect();
+    assert_eq!(busy, vec![json!("busy"); 8], "32 are under way");
+    assert_eq!(alder.ask("group.list", json!({})).unwrap(), json!([]), "all else is answered");
+}
+
 /// The program with this home and no input.
 fn run(home: &Path) -> Output {
     let arguments = ["rpc", "--no-mdns", "--home"];
