@@ -131,6 +131,23 @@ fn absurd_frontier_is_bounded() {
     assert!(first.log.chains().next().is_none() && first.parking.is_empty());
 }
 
+/// What someone only says that they hold is missing until they were asked for it, and not for ever.
+#[test]
+fn absurd_frontier_makes_nobody_incomplete_once_it_was_answered_with_nothing() {
+    let (mut room, people) = with_one_who_left();
+    let mut hostile = Hostile::link(&mut room, 2);
+    let missing = |room: &Room| match room.peers[0].completeness() {
+        Done::Completeness { missing, .. } => missing.len(),
+        other => panic!("{other:?}"),
+    };
+    hostile.say(&mut room, &[frontier(&people, 0)]);
+    assert!(missing(&room) > 0, "they say so, and are asked");
+    for _ in 0..people.len() {
+        hostile.say(&mut room, &[nothing()]);
+    }
+    assert_eq!(missing(&room), 0, "they were asked, and have nothing");
+}
+
 /// Who says nothing new is asked nothing new.
 #[test]
 fn absurd_frontier_is_bounded_also_when_every_question_is_answered_with_nothing() {

@@ -37,7 +37,9 @@ impl<R: CryptoRng> Engine<R> {
 
     fn missing_of(&self, author: &MemberId) -> Vec<Missing> {
         let chain = self.log.chain(author);
-        let told = self.ups().filter_map(|up| up.tips.get(author)).max();
+        // Who was asked and gave nothing only said so: catch-up no longer asks them either.
+        let may_give = self.ups().filter(|up| !self.missing_on(up, author).is_empty());
+        let told = may_give.filter_map(|up| up.tips.get(author)).max();
         let Some(newest) = chain.map(|chain| chain.seq).into_iter().chain(told.copied()).max()
         else {
             return Vec::new();
@@ -51,8 +53,10 @@ impl<R: CryptoRng> Engine<R> {
         let gaps = self.log.missing(author, first, last).into_iter();
         let mut missing: Vec<_> = gaps
             .map(|(author, from, to)| {
-                let says_so =
-                    self.ups().filter(|up| up.tips.get(&author).is_some_and(|tip| *tip >= to));
+                let says_so = self.ups().filter(|up| {
+                    let floor = up.floors.get(&author).copied().unwrap_or(0);
+                    up.tips.get(&author).is_some_and(|tip| *tip >= to) && floor <= from.into()
+                });
                 Missing { author, from, to, held_by: says_so.map(|up| up.member).collect() }
             })
             .collect();
