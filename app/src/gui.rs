@@ -52,7 +52,7 @@ use self::{
     talk::{TalkView, talk_ui},
     theme::Palette,
 };
-use crate::backend::{Backend, Profile};
+use crate::backend::{Backend, Drafts, Profile, Trouble};
 
 /// The window's title, whatever is open in it: other programs can read it.
 const TITLE: &str = "Kith";
@@ -193,7 +193,13 @@ impl Gui {
             }
             Update::Drafts(all) => {
                 for (group, drafts) in all {
-                    self.talk.drafts.on_kept(*group, drafts.clone().unwrap_or_default());
+                    let kept = drafts.clone().unwrap_or_else(|trouble| {
+                        let says = "What you were writing could not be read back.";
+                        let says = format!("{says} {}", trouble.says);
+                        self.model.trouble = Some(Trouble::new(trouble.name, says));
+                        Drafts::default()
+                    });
+                    self.talk.drafts.on_kept(*group, kept);
                 }
             }
             Update::Opened(Err(_))

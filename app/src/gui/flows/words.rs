@@ -217,3 +217,15 @@ fn a_long_message_is_folded_until_one_reads_on() {
     screen.press("Read all that Alder said at 09:42");
     assert!(!screen.has("Read all that Alder said at 09:42"));
 }
+
+#[test]
+fn words_that_were_being_written_and_cannot_be_read_back_are_not_lost_in_silence() {
+    let fake = Fake::talking();
+    fake.state().drafts_lost = true;
+    let screen = Screen::new(fake);
+    assert!(
+        screen
+            .sees("What you were writing could not be read back. The stored data cannot be used.")
+    );
+    assert_eq!(screen.written("Message"), "");
+}

@@ -55,6 +55,8 @@ pub(in crate::gui) struct Held {
     pub(in crate::gui) missing: bool,
     pub(in crate::gui) verified: bool,
     pub(in crate::gui) drafts: Drafts,
+    /// They cannot be read.
+    pub(in crate::gui) drafts_lost: bool,
     /// What was asked for, in words.
     pub(in crate::gui) asked: Vec<String>,
     /// What the next question that changes something is answered.
@@ -77,6 +79,7 @@ impl Fake {
             missing: false,
             verified: false,
             drafts: Drafts::default(),
+            drafts_lost: false,
             asked: Vec::new(),
             trouble: None,
             hint: None,
@@ -299,6 +302,9 @@ impl Backend for Fake {
     }
 
     fn drafts(&self, _: &GroupId) -> Result<Drafts, Trouble> {
+        if self.state().drafts_lost {
+            return Err(Trouble::new("store_damaged", "The stored data cannot be used."));
+        }
         Ok(self.state().drafts.clone())
     }
 

@@ -136,9 +136,10 @@ fn absurd_frontier_is_bounded() {
 fn absurd_frontier_makes_nobody_incomplete_once_it_was_answered_with_nothing() {
     let (mut room, people) = with_one_who_left();
     let mut hostile = Hostile::link(&mut room, 2);
-    let missing = |room: &Room| match room.peers[0].completeness() {
-        Done::Completeness { missing, .. } => missing.len(),
-        other => panic!("{other:?}"),
+    let missing = |room: &Room| {
+        let done = room.peers[0].completeness();
+        let Done::Completeness { missing, .. } = done else { panic!("{done:?}") };
+        missing.len()
     };
     hostile.say(&mut room, &[frontier(&people, 0)]);
     assert!(missing(&room) > 0, "they say so, and are asked");
