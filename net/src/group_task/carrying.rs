@@ -167,6 +167,11 @@ impl GroupTask {
     }
 }
 
+/// So many ranges of numbers, and so many ids.
+const fn pieces(ranges: usize, ids: usize) -> usize {
+    ranges.saturating_mul(10).saturating_add(ids.saturating_mul(32))
+}
+
 /// What changes take, nearly; those that are no entry, op or written message are small.
 fn size(changes: &[Change]) -> usize {
     const SMALL: usize = 128;
@@ -174,11 +179,12 @@ fn size(changes: &[Change]) -> usize {
         Change::Entry(accepted) => accepted.entry.size(),
         Change::Op(op) => op.size(),
         Change::Written(written) => written.payload.len(),
+        // In pieces, or under many heads, these are some kilobytes.
+        Change::Chain(chain) => pieces(chain.held.len(), chain.ops.len()),
+        Change::Fork(fork) => fork.branches.iter().map(|branch| pieces(8, branch.ops.len())).sum(),
         Change::Card(_)
-        | Change::Chain(_)
         | Change::Invite(_)
         | Change::Met(..)
-        | Change::Fork(_)
         | Change::Gone(_)
         | Change::Instead(_)
         | Change::Unwritten(_)
@@ -241,6 +247,27 @@ mod tests {
                 return carried;
             }
         }
+    }
+
+    /// A chain in as many pieces as there may be weighs what it takes: few go into one commit.
+    #[test]
+    fn chains_in_pieces_do_not_make_a_commit_too_large() {
+        let chain = |nth: u32| {
+            Output::Persist(vec![Change::Chain(proto::ChainState {
+                author: MemberId([u8::try_from(nth).unwrap(); 32]),
+                seq: 512,
+                id: proto::EntryId([1; 32]),
+                prev: proto::EntryId([2; 32]),
+                lamport: 1,
+                ops: vec![proto::OpId([3; 32]); 16],
+                held: (0..256).map(|at| (2 * at, 2 * at)).collect(),
+            })])
+        };
+        let carried = carried((0..40).map(chain).collect());
+        assert_eq!(
+            carried,
+            ["7 durable", "7 durable", "7 durable", "7 durable", "7 durable", "5 durable"]
+        );
     }
 
     #[test]
