@@ -206,6 +206,22 @@ pub(crate) struct Leaving {
     pub due_ms: u64,
 }
 
+/// How the window looks. It is known before a profile is open, so that whoever needs large letters can read
+/// the first page too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Appearance {
+    /// How large everything is, in percent.
+    pub percent: u8,
+    /// Dark or light; as the system has it when absent.
+    pub dark: Option<bool>,
+}
+
+impl Default for Appearance {
+    fn default() -> Self {
+        Self { percent: 100, dark: None }
+    }
+}
+
 /// A new group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewGroup {
@@ -288,6 +304,10 @@ pub(crate) trait Backend: Send + Sync {
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Page, Trouble>;
+    /// How the window looked when [`Self::keep_appearance`] was last called.
+    fn appearance(&self) -> Appearance;
+    /// Keeps how the window looks, in the clear, until everything is erased.
+    fn keep_appearance(&self, appearance: Appearance) -> Result<(), Trouble>;
     /// Calls back, from any thread, whenever something may have changed. A hint.
     fn watch(&self, hint: Box<dyn Fn() + Send + Sync>);
 }

@@ -2,6 +2,7 @@
 //! `kith rpc` and `kith demo` are three faces of this. Read next: `client/own.rs`, for what becomes of
 //! one's own words, `client/drafts.rs`, and `client/profile.rs`.
 
+mod appearance;
 mod drafts;
 mod own;
 mod people;
@@ -21,8 +22,8 @@ use room::{Room, Said, said};
 use store::{Home, Noted, Reader, Row};
 
 use crate::backend::{
-    Backend, Drafts, GroupView, Held, Invitation as Made, Look, MemberView, MessageId, MessageView,
-    NewGroup, Page, Profile, SafetyWords, Trouble, Unheard,
+    Appearance, Backend, Drafts, GroupView, Held, Invitation as Made, Look, MemberView, MessageId,
+    MessageView, NewGroup, Page, Profile, SafetyWords, Trouble, Unheard,
 };
 use crate::times;
 use crate::trouble::{from_net, from_store};
@@ -429,6 +430,14 @@ impl Backend for Client {
         let now_ms = times::now_ms();
         let messages = page.rows.into_iter().map(|row| view(row, &room, &forked, now_ms)).collect();
         Ok(Page { messages, more: page.more })
+    }
+
+    fn appearance(&self) -> Appearance {
+        self.read_appearance()
+    }
+
+    fn keep_appearance(&self, appearance: Appearance) -> Result<(), Trouble> {
+        self.write_appearance(appearance)
     }
 
     fn watch(&self, hint: Box<dyn Fn() + Send + Sync>) {

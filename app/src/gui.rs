@@ -52,7 +52,7 @@ use self::{
     talk::{TalkView, talk_ui},
     theme::Palette,
 };
-use crate::backend::{Backend, Drafts, Profile, Trouble};
+use crate::backend::{Appearance, Backend, Drafts, Profile, Trouble};
 
 /// The window's title, whatever is open in it: other programs can read it.
 const TITLE: &str = "Kith";
@@ -83,6 +83,14 @@ fn set_up(ctx: &Context) {
     ctx.set_theme(ctx.system_theme().unwrap_or(Theme::Light));
 }
 
+/// Sizes and colours as they were chosen.
+fn show_as(ctx: &Context, appearance: Appearance) {
+    zoom::set(ctx, appearance.percent);
+    if let Some(dark) = appearance.dark {
+        ctx.set_theme(if dark { Theme::Dark } else { Theme::Light });
+    }
+}
+
 /// The window: what it shows, what is being typed, and who is asked.
 struct Gui {
     model: Model,
@@ -96,6 +104,7 @@ struct Gui {
     join: Join,
     settings: Settings,
     talk: TalkView,
+    appearance: Appearance,
     /// The groups whose drafts were asked for.
     asked_drafts: BTreeSet<GroupId>,
 }
@@ -116,6 +125,8 @@ impl Gui {
             flag.store(true, Ordering::Release);
             waker.request_repaint();
         }));
+        let appearance = backend.appearance();
+        show_as(ctx, appearance);
         Self {
             model: Model::new(clock),
             desk,
@@ -126,6 +137,7 @@ impl Gui {
             join: Join::default(),
             settings: Settings::new(),
             talk: TalkView::new(),
+            appearance,
             asked_drafts: BTreeSet::new(),
         }
     }
@@ -202,12 +214,15 @@ impl Gui {
                     self.talk.drafts.on_kept(*group, kept);
                 }
             }
+            Update::Kept { group: Some(group), done: Err(_) } => {
+                self.talk.drafts.on_unkept(*group, self.model.clock.now_ms());
+            }
             Update::Opened(Err(_))
             | Update::Locked(Err(_))
             | Update::Started(Err(_))
             | Update::Joined(Err(_))
             | Update::Did(..)
-            | Update::Kept(_)
+            | Update::Kept { .. }
             | Update::Where(_)
             | Update::Known(_)
             | Update::Words(_)
@@ -237,7 +252,7 @@ impl Gui {
         let ctx = ui.ctx().clone();
         let by = zoom::keys(&ctx);
         if by != 0 {
-            zoom::step(&ctx, by);
+            self.on_action(&ctx, Action::Zoom(by));
         }
         let is_open = self.model.profile == Some(Profile::Open);
         let lock = ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::L));

@@ -100,15 +100,27 @@ def place_of(node):
     return node.get_component_iface().get_extents(Atspi.CoordType.WINDOW)
 
 
-def point(what, look):
+def resting(what, look):
+    """Where it is, once it does not move any more."""
+    before = None
+    while True:
+        place = place_of(until(what, look))
+        now = (place.x, place.y, place.width, place.height)
+        if now == before:
+            return place
+        before = now
+        time.sleep(0.15)
+
+
+def point(what, look, button="1"):
     """Clicks the middle of it; scrolls until that can be seen."""
     for _ in range(40):
-        place = place_of(until(what, look))
+        place = resting(what, look)
         x, y = place.x + place.width // 2, place.y + place.height // 2
         if 4 <= y <= int(HEIGHT) - 4:
             xdo("mousemove", "--window", WINDOW, str(x), str(y))
             time.sleep(0.1)
-            return xdo("click", "1")
+            return xdo("click", button)
         xdo("mousemove", "--window", WINDOW, str(x), str(int(HEIGHT) // 2))
         xdo("click", "--repeat", "2", "4" if y < 4 else "5")
         time.sleep(0.2)
@@ -117,6 +129,11 @@ def point(what, look):
 
 def press(name):
     point(f"the button {name!r}", lambda: find(name, BUTTONS))
+
+
+def press_second(words):
+    """The other button, on something in a list."""
+    point(f"the words {words!r}", lambda: find(words, ["list item"], part=True), "3")
 
 
 def write(field, text):
@@ -143,6 +160,7 @@ def names():
 
 DO = {
     "press": press,
+    "press_second": press_second,
     "write": write,
     "wait": wait,
     "key": lambda key: xdo("key", key),

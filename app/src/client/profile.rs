@@ -46,8 +46,9 @@ impl Client {
                     thread::sleep(PAUSE);
                 }
                 erased => {
+                    let done = self.forget_appearance();
                     self.tell();
-                    return erased.map_err(from_store);
+                    return erased.map_err(from_store).and(done);
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::{
     model::{Action, Busy, Dialog, Here, Job, Place},
     screens::Join,
 };
-use crate::backend::{MessageId, Trouble};
+use crate::backend::{Appearance, MessageId, Trouble};
 
 impl Gui {
     /// Leaves a job at the desk. A desk that is full is said to be busy, and no words are lost.
@@ -41,6 +41,7 @@ impl Gui {
             | Job::Leave(_)
             | Job::Revoke { .. }
             | Job::Rephrase { .. }
+            | Job::Appear(_)
             | Job::Erase
             | Job::Invite { .. } => self.model.busy = None,
         }
@@ -88,11 +89,14 @@ impl Gui {
             }
             Action::CloseInvitation => self.model.invitation = None,
             Action::Copy(text) => ctx.copy_text(text),
-            Action::SwitchTheme => ctx.set_theme(match ctx.theme() {
-                Theme::Dark => Theme::Light,
-                Theme::Light => Theme::Dark,
-            }),
-            Action::Zoom(by) => super::zoom::step(ctx, by),
+            Action::SwitchTheme => {
+                let dark = Some(ctx.theme() == Theme::Light);
+                self.appear(ctx, Appearance { dark, ..self.appearance });
+            }
+            Action::Zoom(by) => {
+                let percent = super::zoom::step(self.appearance.percent, by);
+                self.appear(ctx, Appearance { percent, ..self.appearance });
+            }
             Action::SwitchDetails => self.model.details = !self.model.details,
             Action::CloseTrouble => {
                 self.model.trouble = None;
@@ -114,6 +118,15 @@ impl Gui {
             Action::Here(here) => self.on_here(ctx, here),
         }
         ctx.request_repaint();
+    }
+
+    /// Looks different from now on.
+    pub(super) fn appear(&mut self, ctx: &Context, appearance: Appearance) {
+        if appearance != self.appearance {
+            self.appearance = appearance;
+            super::show_as(ctx, appearance);
+            self.ask(Job::Appear(appearance));
+        }
     }
 
     fn go(&mut self, place: Place) {

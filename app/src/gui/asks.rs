@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::model::Dialog;
 use crate::backend::{
-    Drafts, GroupView, Held, Invitation, Leaving, Look, MemberView, MessageId, NewGroup, Page,
-    Profile, SafetyWords, Trouble,
+    Appearance, Drafts, GroupView, Held, Invitation, Leaving, Look, MemberView, MessageId,
+    NewGroup, Page, Profile, SafetyWords, Trouble,
 };
 
 /// Which part of the program one is in.
@@ -167,6 +167,8 @@ pub(crate) enum Job {
     Rephrase { old: Secret, new: Secret },
     /// Erases everything.
     Erase,
+    /// Keeps how the window looks.
+    Appear(Appearance),
     /// Starts a group.
     Start(NewGroup),
     /// Looks at an invitation.
@@ -209,8 +211,8 @@ pub(crate) enum Update {
     Said { group: GroupId, said: Leaving, done: Result<(), Trouble> },
     /// What was being written.
     Drafts(Vec<(GroupId, Result<Drafts, Trouble>)>),
-    /// What is being written is kept, or why not.
-    Kept(Result<(), Trouble>),
+    /// What is being written in this group is kept, or how the window looks; or why not.
+    Kept { group: Option<GroupId>, done: Result<(), Trouble> },
     /// On how many devices a message is known to be.
     Where(Result<Held, Trouble>),
     /// Whether anything is known to be missing.
@@ -234,11 +236,12 @@ impl Update {
     pub(crate) const fn is_of_a_group(&self) -> bool {
         match self {
             Self::Read(_) | Self::Opened(_) | Self::Locked(_) => false,
+            Self::Kept { group: None, .. } => false,
             Self::Did(Did::Rephrased | Did::Erased, _) => false,
             Self::Older { .. }
             | Self::Said { .. }
             | Self::Drafts(_)
-            | Self::Kept(_)
+            | Self::Kept { group: Some(_), .. }
             | Self::Where(_)
             | Self::Known(_)
             | Self::Words(_)

@@ -118,6 +118,7 @@ impl Desk {
             | Job::Revoke { .. }
             | Job::Rephrase { .. }
             | Job::Erase
+            | Job::Appear(_)
             | Job::Start(_)
             | Job::Invite { .. } => &self.quick,
         };
@@ -170,7 +171,9 @@ fn carry_out(backend: &dyn Backend, job: Job) -> Update {
             let read = groups.into_iter().map(|group| (group, backend.drafts(&group)));
             Update::Drafts(read.collect())
         }
-        Job::Keep { group, drafts } => Update::Kept(backend.keep_drafts(&group, &drafts)),
+        Job::Keep { group, drafts } => {
+            Update::Kept { group: Some(group), done: backend.keep_drafts(&group, &drafts) }
+        }
         Job::TakeBack { group, id } => Update::Did(Did::TakenBack, backend.take_back(&group, &id)),
         Job::Where { group, id } => Update::Where(backend.held(&group, &id)),
         Job::Known(group) => Update::Known(backend.is_missing(&group)),
@@ -180,6 +183,9 @@ fn carry_out(backend: &dyn Backend, job: Job) -> Update {
         Job::Revoke { group, invite } => Update::Did(Did::Revoked, backend.revoke(&group, &invite)),
         Job::Rephrase { old, new } => {
             Update::Did(Did::Rephrased, backend.change_passphrase(&old.0, &new.0))
+        }
+        Job::Appear(appearance) => {
+            Update::Kept { group: None, done: backend.keep_appearance(appearance) }
         }
         Job::Erase => Update::Did(Did::Erased, backend.erase()),
         Job::Start(new) => Update::Started(backend.create_group(&new)),

@@ -21,6 +21,9 @@ const CALL_BACK_MS: u64 = 10_000;
 /// So long after the last letter what was typed is kept, in milliseconds.
 const PAUSE_MS: u64 = 1_000;
 
+/// So long after it could not be kept it is tried again, in milliseconds.
+const AGAIN_MS: u64 = 10_000;
+
 /// Most messages that leave in a moment; before one more comes, the first of them goes.
 const LEAVING_MAX: usize = 4;
 
@@ -47,6 +50,8 @@ pub(crate) struct Writing {
     old: usize,
     /// What is kept below; none while that is not known.
     kept: Option<Drafts>,
+    /// It could not be kept: `kept` says what should be.
+    is_unkept: bool,
     /// When what is here was first seen to differ from that, in milliseconds since 1970.
     differs_since_ms: Option<u64>,
     /// What it was then.
@@ -192,6 +197,14 @@ impl AllDrafts {
         }
     }
 
+    /// What was to be kept could not be: it is tried again in a while.
+    pub(crate) fn on_unkept(&mut self, group: GroupId, now_ms: u64) {
+        let writing = self.of(group);
+        writing.is_unkept = true;
+        writing.seen = writing.drafts();
+        writing.differs_since_ms = Some(now_ms.saturating_add(AGAIN_MS - PAUSE_MS));
+    }
+
     /// What is to be kept now: what was sent or called back at once, letters after a pause; everything
     /// when it is `all`.
     pub(crate) fn take_changed(&mut self, now_ms: u64, all: bool) -> Vec<(GroupId, Drafts)> {
@@ -199,7 +212,7 @@ impl AllDrafts {
         for (group, writing) in &mut self.0 {
             let drafts = writing.drafts();
             let Some(kept) = &writing.kept else { continue };
-            if *kept == drafts {
+            if *kept == drafts && !writing.is_unkept {
                 writing.differs_since_ms = None;
                 continue;
             }
@@ -211,6 +224,7 @@ impl AllDrafts {
             let is_due = all || kept.leaving != drafts.leaving;
             if is_due || now_ms >= since.saturating_add(PAUSE_MS) {
                 writing.kept = Some(drafts.clone());
+                writing.is_unkept = false;
                 writing.differs_since_ms = None;
                 keep.push((*group, drafts));
             }

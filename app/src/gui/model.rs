@@ -196,7 +196,7 @@ impl Model {
                     self.forget();
                 }
             }
-            Update::Said { done, .. } | Update::Kept(done) => {
+            Update::Said { done, .. } | Update::Kept { done, .. } => {
                 if let Err(trouble) = done {
                     self.trouble = Some(trouble);
                 }

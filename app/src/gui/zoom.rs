@@ -11,14 +11,16 @@ pub(crate) fn percent(ctx: &Context) -> u8 {
     STEPS.into_iter().find(|step| zoom <= factor(*step) + 0.01).unwrap_or(250)
 }
 
-/// So many steps larger, or smaller.
-pub(crate) fn step(ctx: &Context, by: i8) {
-    let now = percent(ctx);
-    let nth = STEPS.iter().position(|step| *step == now).unwrap_or(0);
+/// The size so many steps larger, or smaller, than this.
+pub(crate) fn step(percent: u8, by: i8) -> u8 {
+    let nth = STEPS.iter().position(|step| *step >= percent).unwrap_or(0);
     let next = nth.saturating_add_signed(by.into()).min(STEPS.len().saturating_sub(1));
-    if let Some(step) = STEPS.get(next) {
-        ctx.set_zoom_factor(factor(*step));
-    }
+    STEPS.get(next).copied().unwrap_or(100)
+}
+
+/// Makes everything this large; what is no size of ours becomes the next that is.
+pub(crate) fn set(ctx: &Context, percent: u8) {
+    ctx.set_zoom_factor(factor(step(percent, 0)));
 }
 
 /// Takes the keys that change the size: by how many steps.

@@ -169,3 +169,18 @@ fn an_idle_minute_draws_nothing() {
     screen.pass_secs(2);
     assert_eq!(screen.asks_to_draw_in(), None);
 }
+
+#[test]
+fn size_and_colours_stay_as_they_were_chosen() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.press("Settings");
+    screen.press("Larger");
+    screen.keys(Modifiers::COMMAND, Key::Plus);
+    screen.press("Use the dark colours");
+    let mut screen = screen.restarted();
+    assert_eq!(screen.percent(), 125);
+    screen.press("Settings");
+    assert!(screen.sees("Everything at 125 %") && screen.has("Use the light colours"));
+    screen.keys(Modifiers::COMMAND, Key::Num0);
+    assert_eq!(screen.restarted().percent(), 100);
+}

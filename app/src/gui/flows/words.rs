@@ -75,6 +75,18 @@ fn a_draft_is_kept_a_second_after_the_last_letter_and_is_there_again() {
 }
 
 #[test]
+fn a_draft_that_could_not_be_kept_is_kept_once_there_is_room() {
+    let mut screen = Screen::new(Fake::talking());
+    screen.fake.state().is_full = true;
+    screen.write("Message", "I wanted to say");
+    screen.pass_secs(2);
+    assert!(screen.sees("There is no room left."));
+    screen.fake.state().is_full = false;
+    screen.pass_secs(11);
+    assert_eq!(screen.fake.state().drafts.text, "I wanted to say");
+}
+
+#[test]
 fn what_was_leaving_when_the_program_ended_leaves_once_after_the_next_start() {
     let leaving =
         |text: &str, due_ms| Leaving { text: text.to_owned(), reply_to: None, edit: None, due_ms };

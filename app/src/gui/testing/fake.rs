@@ -6,8 +6,8 @@ use proto::{GroupId, MemberId, OpId};
 
 use super::NOW_MS;
 use crate::backend::{
-    Backend, Drafts, GroupView, Held as Holders, Invitation, Look, MemberView, MessageId,
-    MessageView, NewGroup, Page, Profile, SafetyWords, Trouble,
+    Appearance, Backend, Drafts, GroupView, Held as Holders, Invitation, Look, MemberView,
+    MessageId, MessageView, NewGroup, Page, Profile, SafetyWords, Trouble,
 };
 
 /// This device's member.
@@ -61,6 +61,9 @@ pub(in crate::gui) struct Held {
     pub(in crate::gui) asked: Vec<String>,
     /// What the next question that changes something is answered.
     pub(in crate::gui) trouble: Option<Trouble>,
+    /// Nothing can be kept.
+    pub(in crate::gui) is_full: bool,
+    appearance: Appearance,
     hint: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -80,8 +83,10 @@ impl Fake {
             verified: false,
             drafts: Drafts::default(),
             drafts_lost: false,
+            is_full: false,
             asked: Vec::new(),
             trouble: None,
+            appearance: Appearance::default(),
             hint: None,
         }))
     }
@@ -309,7 +314,11 @@ impl Backend for Fake {
     }
 
     fn keep_drafts(&self, _: &GroupId, drafts: &Drafts) -> Result<(), Trouble> {
-        self.state().drafts = drafts.clone();
+        let mut held = self.state();
+        if held.is_full {
+            return Err(Trouble::new("disk_full", "There is no room left."));
+        }
+        held.drafts = drafts.clone();
         Ok(())
     }
 
@@ -360,6 +369,15 @@ impl Backend for Fake {
         let end = end.unwrap_or(all.len());
         let from = end.saturating_sub(limit);
         Ok(Page { messages: all[from..end].to_vec(), more: from > 0 })
+    }
+
+    fn appearance(&self) -> Appearance {
+        self.state().appearance
+    }
+
+    fn keep_appearance(&self, appearance: Appearance) -> Result<(), Trouble> {
+        self.state().appearance = appearance;
+        Ok(())
     }
 
     fn watch(&self, hint: Box<dyn Fn() + Send + Sync>) {

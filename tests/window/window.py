@@ -1,0 +1,136 @@
+"""What the scripts of this folder share: two network namespaces on one cable, and people before windows in them."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+HUB = f"kith-window-{os.getpid()}-hub"
+SPACES = [(f"kith-window-{os.getpid()}-{nth}", f"10.77.0.{nth + 1}/24") for nth in range(2)]
+TOOLS = ["ip", "Xvfb", "xdotool", "import", "dbus-run-session"]
+PYTHON = "/usr/bin/python3"
+
+
+def why_not(binary):
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in TOOLS:
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    atspi = "import gi; gi.require_version('Atspi', '2.0'); from gi.repository import Atspi"
+    if subprocess.run([PYTHON, "-c", atspi], capture_output=True, check=False).returncode:
+        return "python3-gi or gir1.2-atspi-2.0 is not installed"
+    if not os.path.exists("/usr/libexec/at-spi-bus-launcher"):
+        return "at-spi2-core is not installed"
+    if not os.path.exists(binary):
+        return f"{binary} is not built"
+    return None
+
+
+def ip(*words, check=True):
+    return subprocess.run(("ip",) + words, check=check, capture_output=True)
+
+
+def connect():
+    """A bridge in a namespace of its own, so that nothing of it is seen outside."""
+    ip("netns", "add", HUB)
+    ip("-n", HUB, "link", "add", "cable", "type", "bridge", "mcast_snooping", "0")
+    ip("-n", HUB, "link", "set", "cable", "up")
+    for nth, (space, address) in enumerate(SPACES):
+        ip("netns", "add", space)
+        ip("-n", HUB, "link", "add", f"port{nth}", "type", "veth", "peer", "name", "eth0", "netns", space)
+        ip("-n", HUB, "link", "set", f"port{nth}", "master", "cable", "up")
+        ip("-n", space, "addr", "add", address, "dev", "eth0")
+        ip("-n", space, "link", "set", "lo", "up")
+        ip("-n", space, "link", "set", "eth0", "up")
+        ip("-n", space, "route", "add", "default", "dev", "eth0")
+
+
+def disconnect():
+    for space in [HUB, *(space for space, _ in SPACES)]:
+        ip("netns", "del", space, check=False)
+
+
+class Person:
+    """Someone before a window."""
+
+    def __init__(self, name, nth, folder, binary, size=(1280, 820), looks=None):
+        """`looks` is what Kith keeps of how its window looks: {"percent": 200, "dark": true}."""
+        self.name = name
+        runtime = os.path.join(folder, f"run-{nth}")
+        os.makedirs(runtime, mode=0o700)
+        environment = {**os.environ, "XDG_RUNTIME_DIR": runtime, "TMPDIR": folder}
+        for unwanted in ("DBUS_SESSION_BUS_ADDRESS", "AT_SPI_BUS_ADDRESS", "WAYLAND_DISPLAY"):
+            environment.pop(unwanted, None)
+        home = os.path.join(folder, f"home-{nth}")
+        os.makedirs(home, mode=0o700)
+        if looks:
+            with open(os.path.join(home, "window.json"), "w") as file:
+                json.dump(looks, file)
+        command = ["ip", "netns", "exec", SPACES[nth][0], "dbus-run-session", "--", PYTHON,
+                   os.path.join(HERE, "person.py"), f":{170 + nth}", binary, home, *map(str, size)]
+        log = open(os.path.join(folder, f"log-{nth}"), "w")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env=environment, stderr=log)
+        self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        while line and not line.startswith("{"):
+            # The session bus greets some programs on standard output.
+            line = self.process.stdout.readline()
+        answer = json.loads(line) if line else {"error": "it ended"}
+        if "error" in answer:
+            raise RuntimeError(f"{self.name}: {answer['error']}\n  it sees: {answer.get('sees')}")
+        return answer["ok"]
+
+    def __getattr__(self, do):
+        def ask(*words):
+            print(f"  {self.name}: {do} {' '.join(words)[:70]}", flush=True)
+            self.process.stdin.write(json.dumps([do, *words]) + "\n")
+            self.process.stdin.flush()
+            return self.answer()
+        return ask
+
+    def end(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def first_start(person):
+    person.wait("Do you share this computer")
+    person.press("Go on")
+    person.write("Passphrase", "three old trees")
+    person.write("The same again", "three old trees")
+    person.press("Set passphrase")
+    person.wait("You are not in a group yet")
+
+
+def run(what, **options):
+    """Lets two people go through `what`, if everything for it is there; the exit status."""
+    binary = os.path.abspath(os.environ.get("KITH_BIN", os.path.join(ROOT, "target/debug/kith")))
+    reason = why_not(binary)
+    if reason:
+        print(f"skipped: {reason}")
+        return 0
+    people = []
+    folder = tempfile.mkdtemp(prefix="kith-window-")
+    try:
+        connect()
+        for nth, name in enumerate(["Wren", "Alder"]):
+            people.append(Person(name, nth, folder, binary, **options))
+        what(*people)
+        return 0
+    except (RuntimeError, AssertionError, subprocess.CalledProcessError) as error:
+        print(f"failed: {error}")
+        return 1
+    finally:
+        for person in people:
+            person.end()
+        disconnect()
+        shutil.rmtree(folder, ignore_errors=True)
