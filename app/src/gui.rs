@@ -157,6 +157,9 @@ impl Gui {
             self.reading = true;
             self.ask(self.model.reading());
         }
+        if let Some(wait_ms) = self.model.missing_wait_ms() {
+            ctx.request_repaint_after(Duration::from_millis(wait_ms));
+        }
         self.see_to_drafts(ctx);
     }
 

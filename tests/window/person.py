@@ -143,6 +143,14 @@ def write(field, text):
     time.sleep(0.2)
 
 
+def rewrite(field, text):
+    point(f"the field {field!r}", lambda: find(field, FIELDS))
+    time.sleep(0.2)
+    xdo("key", "ctrl+a")
+    xdo("type", "--delay", "12", text)
+    time.sleep(0.2)
+
+
 def wait(words):
     return until(f"the words {words!r}", lambda: find(words, part=True)).get_name()
 
@@ -162,6 +170,7 @@ DO = {
     "press": press,
     "press_second": press_second,
     "write": write,
+    "rewrite": rewrite,
     "wait": wait,
     "key": lambda key: xdo("key", key),
     "picture": picture,

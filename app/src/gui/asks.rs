@@ -266,4 +266,6 @@ pub(crate) struct Reading {
     pub(crate) groups: Result<Vec<GroupView>, Trouble>,
     /// The open group.
     pub(crate) talk: Option<(GroupId, Result<TalkPage, Trouble>)>,
+    /// Whether anything is known to be missing in it; none while that is not known.
+    pub(crate) missing: Option<bool>,
 }

@@ -230,13 +230,14 @@ fn was_said(backend: &dyn Backend, group: &GroupId, said: &Leaving) -> Result<bo
 fn read(backend: &dyn Backend, open: Option<GroupId>, limit: usize) -> Reading {
     let profile = backend.profile();
     if profile != Profile::Open {
-        return Reading { profile, groups: Ok(Vec::new()), talk: None };
+        return Reading { profile, groups: Ok(Vec::new()), talk: None, missing: None };
     }
     let talk = open.map(|group| {
         let members = backend.members(&group);
         (group, members.and_then(|members| Ok((members, newest(backend, &group, limit)?))))
     });
-    Reading { profile, groups: backend.groups(), talk }
+    let missing = open.and_then(|group| backend.is_missing(&group).ok());
+    Reading { profile, groups: backend.groups(), talk, missing }
 }
 
 /// The newest messages, however many are asked for.

@@ -17,6 +17,10 @@ use crate::backend::{
     SafetyWords, Trouble,
 };
 
+/// So long something has to be missing before it is said unasked, in milliseconds: what comes in the wrong
+/// order is whole in a moment.
+const MISSING_MS: u64 = 10_000;
+
 /// How many messages are asked for at once.
 pub(crate) const PAGE_LEN: usize = 50;
 
@@ -93,6 +97,8 @@ pub(crate) struct Model {
     pub(crate) dialog: Option<Dialog>,
     /// Whether anything is known to be missing; none while that is not known.
     pub(crate) missing: Option<bool>,
+    /// When it was first seen to be, in milliseconds since 1970.
+    missing_since_ms: Option<u64>,
     /// The words to compare, of [`Dialog::Compare`].
     pub(crate) words: Option<SafetyWords>,
     /// Something was done that nothing on the screen shows by itself.
@@ -119,6 +125,7 @@ impl Model {
             clock,
             dialog: None,
             missing: None,
+            missing_since_ms: None,
             words: None,
             done: None,
             seen_ms: BTreeMap::new(),
@@ -154,6 +161,7 @@ impl Model {
         }
         let new_after =
             if self.fresh.remove(&group) { self.left_at.get(&group).copied() } else { None };
+        self.set_missing(None);
         self.talk = Some(Talk {
             group,
             members: Vec::new(),
@@ -210,7 +218,8 @@ impl Model {
                 return None;
             }
             Update::Known(missing) => {
-                self.missing = self.settle(Busy::Looking, missing);
+                let missing = self.settle(Busy::Looking, missing);
+                self.set_missing(missing);
                 return None;
             }
             Update::Words(words) => {
@@ -244,6 +253,28 @@ impl Model {
             }
         }
         Some(self.reading())
+    }
+
+    /// Something has been missing for a while.
+    pub(crate) fn is_missing(&self) -> bool {
+        let now_ms = self.clock.now_ms();
+        self.missing_since_ms.is_some_and(|since| now_ms >= since.saturating_add(MISSING_MS))
+    }
+
+    /// How long until something that is missing has been for a while, in milliseconds; none when nothing is,
+    /// or it has.
+    pub(crate) fn missing_wait_ms(&self) -> Option<u64> {
+        let due = self.missing_since_ms?.saturating_add(MISSING_MS);
+        due.checked_sub(self.clock.now_ms()).filter(|wait| *wait > 0)
+    }
+
+    fn set_missing(&mut self, missing: Option<bool>) {
+        self.missing = missing;
+        self.missing_since_ms = if missing == Some(true) {
+            self.missing_since_ms.or(Some(self.clock.now_ms()))
+        } else {
+            None
+        };
     }
 
     /// What was waited for has come: its value, or its trouble said.
@@ -297,10 +328,14 @@ impl Model {
             }
             Err(trouble) => self.trouble = Some(trouble),
         }
+        let read = reading.talk.as_ref().map(|(group, _)| *group);
         match reading.talk {
             Some((group, Ok((members, page)))) => self.on_talk(group, members, page),
             Some((_, Err(trouble))) => self.trouble = Some(trouble),
             None => {}
+        }
+        if self.talk.as_ref().map(|talk| talk.group) == read {
+            self.set_missing(reading.missing);
         }
         self.notice_new();
         let gone = self.talk.is_some() && self.open_group().is_none();

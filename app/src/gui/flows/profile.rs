@@ -125,15 +125,23 @@ fn ctrl_l_locks_from_every_place() {
 #[test]
 fn the_line_on_the_connection_says_what_is_known_and_explains_itself() {
     let mut screen = Screen::new(Fake::talking());
-    screen.press("Connected to this group");
+    screen.press("Connected. Nothing known is missing");
     assert!(screen.sees("There is no server between you."));
     assert!(screen.sees("Nothing is known to be missing."));
     screen.press("Done");
     screen.fake.state().missing = true;
-    screen.press("Connected to this group");
+    screen.press("Connected. Nothing known is missing");
     assert!(screen.sees("Something is known to be missing."));
     screen.press("Done");
+    assert!(screen.has("Connected to this group"), "what comes in a moment is not said");
+    assert!(screen.asks_to_draw_in().is_some());
+    screen.pass_secs(11);
+    assert!(screen.has("Connected. Something is still missing"));
+    assert!(screen.asks_to_draw_in().is_none());
     screen.fake.state().linked = false;
+    screen.hint();
+    assert!(screen.has("Not connected. Something is still missing"));
+    screen.fake.state().missing = false;
     screen.hint();
     screen.press("Not connected at the moment");
     assert!(screen.sees("leaves by itself when there is one"));
@@ -148,9 +156,10 @@ fn everything_grows_to_two_and_a_half_and_nothing_is_cut_off() {
     }
     assert_eq!(screen.percent(), 250);
     screen.settle();
+    let within = vec2(1280.0, 720.0) / 2.5;
     for (name, place) in screen.places() {
-        let screen = vec2(1280.0, 720.0);
-        assert!(place.left() >= -1.0 && place.right() <= screen.x + 1.0, "{name} is at {place:?}");
+        assert!(place.left() >= -1.0 && place.right() <= within.x + 1.0, "{name} is at {place:?}");
+        assert!(place.top() <= within.y && place.bottom() > 0.0, "{name} is at {place:?}");
     }
     screen.press("Settings");
     screen.press("Smaller");

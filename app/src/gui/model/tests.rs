@@ -48,7 +48,12 @@ fn page(nths: impl IntoIterator<Item = u8>, more: bool) -> Page {
 
 fn read(groups: Vec<GroupView>, talk: Option<(GroupId, Page)>) -> Update {
     let talk = talk.map(|(group, page)| (group, Ok((Vec::new(), page))));
-    Update::Read(Box::new(Reading { profile: Profile::Open, groups: Ok(groups), talk }))
+    Update::Read(Box::new(Reading {
+        profile: Profile::Open,
+        groups: Ok(groups),
+        talk,
+        missing: None,
+    }))
 }
 
 /// A window that is open at `HERE`, with three messages.

@@ -95,6 +95,7 @@ fn known_ui(ui: &mut Ui, model: &Model, whole: &mut bool) -> Option<Action> {
                 action = Some(Action::Here(Here::Invite));
             }
             ui.add_space(8.0);
+            ui.add_space(4.0);
             let leave = row_button(ui, icons::LOG_OUT, "Leave this group");
             reveal(&leave);
             if leave.clicked() {

@@ -28,11 +28,8 @@ pub(crate) fn header_ui(ui: &mut Ui, model: &Model, wide: bool) -> (bool, Option
         let whole = rect.expand2(vec2(24.0, 0.0));
         ui.painter().hline(whole.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, palette.border));
         let name = model.open_group().map_or("", |group| &*group.name);
-        let (known, icon) = if is_connected(model) {
-            ("Connected to this group", icons::LINK)
-        } else {
-            ("Not connected at the moment", icons::UNLINK)
-        };
+        let icon = if is_connected(model) { icons::LINK } else { icons::UNLINK };
+        let known = known(model);
         let room = rect.width() - 50.0;
         let ink = format(theme::SIZE_TITLE, 640.0, palette.text);
         let title = one_line(ui, name, ink, room);
@@ -64,4 +61,15 @@ pub(crate) fn header_ui(ui: &mut Ui, model: &Model, wide: bool) -> (bool, Option
         (icon_button(&mut child, icons::PANEL_RIGHT, what, 34.0).clicked(), asked)
     });
     shown.inner
+}
+
+/// One line on the connection, and on whether all is here. Without a connection nobody can know that it is.
+fn known(model: &Model) -> &'static str {
+    match (is_connected(model), model.is_missing(), model.missing) {
+        (true, true, _) => "Connected. Something is still missing",
+        (true, false, Some(false)) => "Connected. Nothing known is missing",
+        (true, false, _) => "Connected to this group",
+        (false, true, _) => "Not connected. Something is still missing",
+        (false, false, _) => "Not connected at the moment",
+    }
 }

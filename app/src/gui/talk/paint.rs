@@ -227,9 +227,8 @@ fn link_at(ui: &Ui, place: Rect, text: &str, spoken: &str) -> bool {
     response.clicked()
 }
 
-/// Says where a bare `Ui` is: it has no bounds of its own for a screen reader.
+/// Says where a bare `Ui` is, in points: it has no bounds of its own for a screen reader.
 fn bound(ui: &Ui, rect: Rect) {
-    let rect = rect * ui.ctx().pixels_per_point();
     let bounds = accesskit::Rect {
         x0: rect.left().into(),
         y0: rect.top().into(),

@@ -24,7 +24,12 @@ fn reading(messages: &[MessageView], more: bool) -> Update {
     };
     let page = Page { messages: messages.to_vec(), more };
     let talk = Some((GROUP, Ok((Vec::new(), page))));
-    Update::Read(Box::new(Reading { profile: Profile::Open, groups: Ok(vec![group]), talk }))
+    Update::Read(Box::new(Reading {
+        profile: Profile::Open,
+        groups: Ok(vec![group]),
+        talk,
+        missing: None,
+    }))
 }
 
 /// Said by one of three, some hours after the one before.
