@@ -259,7 +259,9 @@ impl Gui {
         }
         let is_open = self.model.profile == Some(Profile::Open);
         let lock = ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::L));
-        let action = self.draw(ui).or_else(|| (is_open && lock).then_some(Action::Lock));
+        let drawn = self.draw(ui);
+        self.model.at_newest = self.talk.is_at_newest();
+        let action = drawn.or_else(|| (is_open && lock).then_some(Action::Lock));
         if let Some(action) = action {
             self.on_action(&ctx, action);
         }

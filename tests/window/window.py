@@ -2,7 +2,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -118,6 +120,8 @@ def run(what, **options):
     if reason:
         print(f"skipped: {reason}")
         return 0
+    # Whoever ends this wants it tidy.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     people = []
     folder = tempfile.mkdtemp(prefix="kith-window-")
     try:

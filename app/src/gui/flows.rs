@@ -157,6 +157,29 @@ fn what_arrives_is_shown_and_older_words_come_when_one_goes_up() {
 }
 
 #[test]
+fn what_was_read_far_above_is_let_go_once_one_is_back_at_the_newest() {
+    let fake = Fake::talking();
+    fake.state().messages = (0..1_000u32)
+        .map(|nth| {
+            let mut said = message(0, ME, &format!("word {nth}."), 400);
+            said.id[24..28].copy_from_slice(&nth.to_be_bytes());
+            said
+        })
+        .collect();
+    let mut screen = Screen::new(fake);
+    screen.press("Hide what is known about this group");
+    for _ in 0..30 {
+        screen.keys(Modifiers::COMMAND, Key::Home);
+    }
+    assert!(screen.sees("word 0.") && screen.loaded() == 1_000);
+    screen.hint();
+    assert!(screen.sees("word 0.") && screen.loaded() == 1_000, "one stays where one reads");
+    screen.keys(Modifiers::COMMAND, Key::End);
+    screen.hint();
+    assert!(screen.sees("word 999.") && screen.loaded() == 500);
+}
+
+#[test]
 fn no_screen_says_who_is_there_or_counts_anyone() {
     let screen = Screen::new(Fake::talking());
     for words in ["online", "offline", "last seen", "members", "unread", "read by", "admin"] {

@@ -17,6 +17,9 @@ use crate::backend::{
     SafetyWords, Trouble,
 };
 
+/// How many messages are kept at hand while one is at the newest; older ones are read again when one goes up.
+const KEPT_LEN: usize = 10 * PAGE_LEN;
+
 /// So long something has to be missing before it is said unasked, in milliseconds: what comes in the wrong
 /// order is whole in a moment.
 const MISSING_MS: u64 = 10_000;
@@ -97,6 +100,8 @@ pub(crate) struct Model {
     pub(crate) dialog: Option<Dialog>,
     /// Whether anything is known to be missing; none while that is not known.
     pub(crate) missing: Option<bool>,
+    /// What is looked at is the newest.
+    pub(crate) at_newest: bool,
     /// When it was first seen to be, in milliseconds since 1970.
     missing_since_ms: Option<u64>,
     /// The words to compare, of [`Dialog::Compare`].
@@ -125,6 +130,7 @@ impl Model {
             clock,
             dialog: None,
             missing: None,
+            at_newest: true,
             missing_since_ms: None,
             words: None,
             done: None,
@@ -144,6 +150,7 @@ impl Model {
     /// One page more than is loaded, so that what came in does not push the oldest out of the window.
     pub(crate) fn reading(&self) -> Job {
         let loaded = self.talk.as_ref().map_or(0, |talk| talk.messages.len());
+        let loaded = if self.at_newest { loaded.min(KEPT_LEN - PAGE_LEN) } else { loaded };
         let limit = if loaded <= PAGE_LEN { PAGE_LEN } else { loaded.saturating_add(PAGE_LEN) };
         Job::Read { open: self.talk.as_ref().map(|talk| talk.group), limit }
     }

@@ -72,6 +72,11 @@ impl TalkView {
         }
     }
 
+    /// Whether the newest message is in view, whatever comes.
+    pub(crate) fn is_at_newest(&self) -> bool {
+        self.timeline.is_at_newest()
+    }
+
     /// Goes to the newest message.
     pub(crate) fn go_newest(&mut self) {
         self.timeline.go_newest();

@@ -249,6 +249,12 @@ impl Screen {
         talk.revision += 1;
     }
 
+    /// How many messages are at hand.
+    pub(super) fn loaded(&self) -> usize {
+        let gui = self.harness.state().as_ref().unwrap();
+        gui.model.talk.as_ref().map_or(0, |talk| talk.messages.len())
+    }
+
     /// One more message comes.
     pub(super) fn append(&mut self, nth: usize) {
         let gui = self.harness.state_mut().as_mut().unwrap();

@@ -97,6 +97,11 @@ impl Timeline {
         }
     }
 
+    /// Whether the newest message is in view, whatever comes.
+    pub(crate) fn is_at_newest(&self) -> bool {
+        self.anchor == Anchor::Newest
+    }
+
     /// Goes to the newest message.
     pub(crate) fn go_newest(&mut self) {
         self.anchor = Anchor::Newest;
