@@ -25,6 +25,9 @@ use super::{
 /// Room for a person's pattern, left of what they say.
 pub(super) const GUTTER: f32 = 50.0;
 
+/// Room right of words, so that the button of their menu covers none.
+const HAND: f32 = 22.0;
+
 /// From the top of a first message to its words: some air, then the line with the name.
 pub(super) const HEAD: f32 = 34.0;
 
@@ -145,7 +148,7 @@ fn begins(above: &MessageView, message: &MessageView) -> bool {
 
 /// About how high a message is, without laying it out.
 fn guess(message: &MessageView, head: bool, width: f32) -> f32 {
-    let letters = ((width - GUTTER) / 7.4).max(10.0);
+    let letters = ((width - GUTTER - HAND) / 7.4).max(10.0);
     let lines: f32 =
         message.text.split('\n').map(|line| (line.len() as f32 / letters).ceil().max(1.0)).sum();
     lines * theme::LINE_BODY + if head { HEAD + 4.0 } else { 6.0 }
@@ -283,7 +286,7 @@ pub(super) fn lay_out(
         Kind::Message { nth, head } => (nth, head),
     };
     let Some(message) = talk.messages.get(nth) else { return plain("", 0.0) };
-    lay_out_message(ui, talk, (message, nth, head), width - GUTTER, is_unfolded)
+    lay_out_message(ui, talk, (message, nth, head), width - GUTTER - HAND, is_unfolded)
 }
 
 fn lay_out_message(
