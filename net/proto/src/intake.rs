@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::CryptoRng;
 
-use crate::change::{Accepted, Branch, Change, Gone, Instead, Notice, Wanted};
+use crate::change::{Accepted, Branch, Change, Gone, Instead, Loaded, Notice, Wanted};
 use crate::engine::Engine;
 use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, LocalId, MemberId};
@@ -54,6 +54,8 @@ enum Judged {
     Refused(MemberId, u32),
     /// Cannot be judged yet.
     Early,
+    /// What stands around it is held, and was not read.
+    Unread,
 }
 
 /// A valid, new entry.
@@ -80,12 +82,12 @@ impl<R: CryptoRng> Engine<R> {
             return self.judge_batch(now, batch, Around::new());
         }
         let what = Wanted::Entries {
-            ranges,
+            ranges: ranges.clone(),
             ids: Vec::new(),
             entries_max: AROUND_MAX,
             bytes_max: AROUND_BYTES_MAX,
         };
-        self.read(Reading::Around(batch), what);
+        self.read(Reading::Around(batch, ranges), what);
         Ok(())
     }
 
@@ -93,14 +95,24 @@ impl<R: CryptoRng> Engine<R> {
     pub(crate) fn on_around(
         &mut self,
         now: Now,
-        batch: Batch,
-        held: Vec<Entry>,
+        (batch, read): (Batch, Vec<SeqRange>),
+        loaded: Loaded,
     ) -> Result<(), Reject> {
         let mut around = Around::new();
-        for entry in held {
+        if !loaded.more {
+            // Where nothing came nothing stands.
+            around.extend(read.into_iter().map(|(author, seq, _)| ((author, seq), Vec::new())));
+        }
+        let mut last = None;
+        for entry in loaded.entries {
             let Ok(header) = entry.parse(&self.me.group) else { continue };
             let branch = Branch::of(entry.id(), &header);
+            last = Some((header.author, header.seq));
             around.entry((header.author, header.seq)).or_default().push(branch);
+        }
+        if let Some(cut) = last.filter(|_| loaded.more) {
+            // More may stand there than was read.
+            around.remove(&cut);
         }
         self.judge_batch(now, batch, around)
     }
@@ -117,7 +129,8 @@ impl<R: CryptoRng> Engine<R> {
     fn judge_batch(&mut self, now: Now, batch: Batch, mut around: Around) -> Result<(), Reject> {
         let Batch { entries, from, answer } = batch;
         let is_push = answer.is_none() && from.is_some();
-        let (mut changes, mut taken) = (Vec::new(), Vec::new());
+        let (mut changes, mut taken, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+        let count = entries.len();
         let mut fault = Ok(());
         // What is in memory now may not be when an entry further down is judged.
         for (author, seq) in places_around(&entries) {
@@ -138,6 +151,7 @@ impl<R: CryptoRng> Engine<R> {
                 Ok(Judged::Refused(author, seq)) => changes.extend(self.log.refuse(&author, seq)),
                 Ok(Judged::Early) => self.park(now, Parked::Entry(entry), from),
                 Ok(Judged::Dropped) => {}
+                Ok(Judged::Unread) => unread.push(entry),
                 Err(_reject) if from.is_none() => {}
                 Err(reject) => {
                     fault = Err(reject);
@@ -170,6 +184,11 @@ impl<R: CryptoRng> Engine<R> {
             }
             (Some(link), None) => self.fetch(now, link),
             (None, _) => {}
+        }
+        // Fewer of them need less to be read. What not even one alone can have read comes again.
+        if unread.len() < count && !unread.is_empty() {
+            let rest = Batch { entries: unread, from: None, answer: None };
+            self.take_entries(now, rest)?;
         }
         fault
     }
@@ -301,8 +320,7 @@ impl<R: CryptoRng> Engine<R> {
         let (id, author, seq) = (entry.id(), header.author, header.seq);
         let is_held = self.log.holds(&author, seq);
         let beside = if is_held { self.branches_at(around, &author, seq) } else { Some(vec![]) };
-        // Not in memory and not read: the entry comes again.
-        let Some(beside) = beside else { return Ok(Judged::Dropped) };
+        let Some(beside) = beside else { return Ok(Judged::Unread) };
         if is_held && (beside.is_empty() || beside.iter().any(|held| held.id == id)) {
             self.duplicates = self.duplicates.saturating_add(1);
             return Ok(Judged::Dropped);
@@ -362,17 +380,21 @@ impl<R: CryptoRng> Engine<R> {
         beside: Vec<Branch>,
     ) -> Judged {
         let (author, seq) = (header.author, header.seq);
-        let at = |seq: Option<u32>| {
-            seq.and_then(|seq| self.branches_at(around, &author, seq)).unwrap_or_default()
+        // What is held there; none where that would have to be read to know.
+        let at = |seq: Option<u32>| match seq.filter(|seq| self.log.holds(&author, *seq)) {
+            Some(seq) => self.branches_at(around, &author, seq),
+            None => Some(Vec::new()),
         };
         let this = Branch::of(id, &header);
-        let before = at(seq.checked_sub(1));
+        let (Some(before), Some(after)) = (at(seq.checked_sub(1)), at(seq.checked_add(1))) else {
+            return Judged::Unread;
+        };
         let follows = before.iter().find(|held| held.id == header.prev);
         if follows.is_some_and(|held| !self.may_follow(held, &this)) {
             return Judged::Refused(author, seq);
         }
         let lacks = (!before.is_empty() && follows.is_none()).then_some(header.prev);
-        let broken = at(seq.checked_add(1))
+        let broken = after
             .into_iter()
             .filter(|next| next.prev == id && !self.may_follow(&this, next))
             .collect::<Vec<_>>();

@@ -24,8 +24,8 @@ pub(crate) enum Reading {
         /// The single entries.
         ids: BTreeSet<EntryId>,
     },
-    /// What stands around entries that came decides about them.
-    Around(Batch),
+    /// What stands around entries that came, in these places, decides about them.
+    Around(Batch, Vec<SeqRange>),
     /// A member holds these, and it is not known whether they are held here.
     Compare(LinkId, Vec<EntryId>),
     /// A person changes what they said.
@@ -44,7 +44,7 @@ impl Readings {
     pub(crate) fn forget(&mut self, link: LinkId) {
         self.waiting.retain(|_, reading| match reading {
             Reading::Serve { link: of, .. } | Reading::Compare(of, _) => *of != link,
-            Reading::Around(_) | Reading::Rewrite(..) => true,
+            Reading::Around(..) | Reading::Rewrite(..) => true,
         });
     }
 
@@ -67,9 +67,9 @@ impl<R: CryptoRng> Engine<R> {
             Some(Reading::Serve { link, ranges, ids }) => {
                 self.serve(now, link, (ranges, ids), loaded);
             }
-            Some(Reading::Around(batch)) => {
+            Some(Reading::Around(batch, places)) => {
                 let from = batch.from;
-                let judged = self.on_around(now, batch, loaded.entries);
+                let judged = self.on_around(now, (batch, places), loaded);
                 if let (Err(reject), Some(link)) = (judged, from) {
                     self.on_reject(link, reject);
                 }

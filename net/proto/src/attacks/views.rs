@@ -132,3 +132,20 @@ fn view_never_shrinks_unmarked_in_any_order() {
         assert_eq!(liar.room.peers[0].tally().rejects, 0, "seed {seed}");
     }
 }
+
+/// So many come at once that what stands around all of them cannot be read at once.
+#[test]
+fn a_view_that_shrank_behind_hundreds_of_others_is_marked_too() {
+    let mut liar = Liar::new();
+    let views = [vec![1; 599], vec![4, 3, 4]].concat();
+    let chain = liar.chain(&views);
+    let (gaps, held): (Vec<_>, Vec<_>) =
+        chain.iter().enumerate().partition(|(seq, _)| seq % 3 == 2);
+    held.iter().for_each(|(_, entry)| liar.send(entry));
+    let gaps = gaps.into_iter().map(|(_, entry)| entry.clone()).collect();
+    let (entries, gone) = (List::new(gaps).unwrap(), List::default());
+    let push = LinkMsg::Entries(Entries { space: Space::Group, entries, gone, more: false });
+    liar.room.force(1, liar.link, &push);
+    assert!(chain.iter().all(|entry| liar.holds(entry)));
+    assert!(liar.is_marked(600) && !liar.is_marked(599) && !liar.is_marked(598));
+}
