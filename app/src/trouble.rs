@@ -33,10 +33,16 @@ pub(crate) fn from_store(error: store::Error) -> Trouble {
         E::GroupExists => ("already_member", "This profile is in that group already."),
         E::NoSuchMessage => ("no_such_message", "There is no such message here."),
         E::TooLarge => ("too_large", "That is larger than can be stored."),
-        E::Damaged(_) | E::Poisoned => {
+        E::Poisoned => (
+            "store_damaged",
+            "Something could not be written, and nothing more is until Kith is started again. Close it and start it: what can be read is saved then.",
+        ),
+        E::Damaged(_) => {
             return Trouble::new(
                 "store_damaged",
-                format!("The stored data cannot be used: {error}."),
+                format!(
+                    "The stored data cannot be used: {error}. Close Kith and start it again: what can be read is saved then."
+                ),
             );
         }
         E::Io(cause) => {

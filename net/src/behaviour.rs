@@ -24,8 +24,15 @@ const PER_PEER_MAX: u32 = 4;
 /// A connection without a stream is closed after this.
 const IDLE: Duration = Duration::from_secs(15);
 /// How often the local network is asked, and how long an answer holds.
-const MDNS_QUERY: Duration = Duration::from_secs(60);
-const MDNS_TTL: Duration = Duration::from_secs(180);
+///
+/// Everyone answers everyone's question, to all: what it costs grows with the square of the group. Whoever comes asks
+/// at once, and again after half a second, a second, two and so on.
+const MDNS_QUERY: Duration = Duration::from_secs(240);
+const MDNS_TTL: Duration = Duration::from_secs(600);
+/// QUIC's own signs of life: later than any of ours ([`proto::limits::PING_MS`]), so that a link needs none.
+const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(35);
+/// When QUIC gives a silent connection up, in milliseconds; a link may be silent for longer than a minute.
+const QUIC_IDLE_MS: u32 = 90_000;
 
 /// What identify says of us: the protocol that libp2p programs name, and nothing more.
 const IDENTIFY: &str = "/ipfs/id/1.0.0";
@@ -46,7 +53,11 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| runtime(&error))?
-        .with_quic()
+        .with_quic_config(|mut config| {
+            config.keep_alive_interval = QUIC_KEEP_ALIVE;
+            config.max_idle_timeout = QUIC_IDLE_MS;
+            config
+        })
         .with_behaviour(|key| {
             let config =
                 mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY, enable_ipv6: false };

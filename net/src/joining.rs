@@ -1,10 +1,10 @@
 //! Looking at an invitation and joining with it, over a swarm of its own that lives no longer.
 //!
 //! Everyone who might let us in is tried, again and again until the time is up: the addresses in the
-//! link, and whoever mDNS names. The same candidate goes through all attempts, so a stream that breaks
+//! link, and whoever mDNS names; those who said nothing before after all others. The same candidate goes through all attempts, so a stream that breaks
 //! after our keys were taken costs nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +30,10 @@ use crate::node::now;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(20);
+/// How long one may take that a silent one had a turn before: whoever says nothing must not use the time up.
+const ATTEMPT_AGAIN: Duration = Duration::from_secs(3);
+/// Devices that mDNS names; more than a local network has.
+const FOUND_MAX: usize = 1024;
 /// Events that are kept while an attempt runs.
 const MISSED_MAX: usize = 256;
 /// Invitations for which a candidate is kept.
@@ -129,6 +133,7 @@ async fn attempts(
     let mut missed = VecDeque::new();
     candidates.begin(&invitation);
     let mut found: BTreeMap<PeerId, Multiaddr> = BTreeMap::new();
+    let mut silent: BTreeSet<PeerId> = BTreeSet::new();
     let mut again = interval(AGAIN);
     loop {
         tokio::select! {
@@ -138,7 +143,8 @@ async fn attempts(
                 #[expect(clippy::wildcard_enum_match_arm, reason = "libp2p's event is non-exhaustive")]
                 match event {
                     SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(peers))) => {
-                        found.extend(peers);
+                        let room = FOUND_MAX.saturating_sub(found.len());
+                        found.extend(peers.into_iter().take(room));
                         dial_all(&mut swarm, &invitation, &found);
                     }
                     SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } if endpoint.is_dialer() => {
@@ -156,7 +162,11 @@ async fn attempts(
                         let attempt =
                             converse(control.clone(), peer_id, (&mut newcomer, send), name.as_ref());
                         // The swarm must be driven while the streams on it are used.
-                        let outcome = drive(&mut swarm, &mut missed, attempt).await;
+                        let long = if silent.contains(&peer_id) { ATTEMPT_AGAIN } else { ATTEMPT };
+                        let outcome = drive(&mut swarm, &mut missed, long, attempt).await;
+                        if outcome.is_none() && silent.len() < FOUND_MAX {
+                            silent.insert(peer_id);
+                        }
                         candidates.keep(&invitation, newcomer.into_candidate());
                         if let Some(Ok(outcome)) = outcome {
                             let met = address::from_multiaddr(endpoint.get_remote_address());
@@ -178,9 +188,10 @@ async fn attempts(
 async fn drive<T>(
     swarm: &mut Swarm<Behaviour>,
     missed: &mut VecDeque<SwarmEvent<BehaviourEvent>>,
+    long: Duration,
     attempt: impl Future<Output = T>,
 ) -> Option<T> {
-    let attempt = timeout(ATTEMPT, attempt);
+    let attempt = timeout(long, attempt);
     tokio::pin!(attempt);
     loop {
         tokio::select! {

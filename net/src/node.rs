@@ -69,6 +69,8 @@ struct Node {
     statuses: Statuses,
     groups: BTreeMap<GroupId, (mpsc::Sender<GroupCommand>, JoinHandle<()>)>,
     own: mpsc::WeakSender<NodeCommand>,
+    /// The group that has the port which was named, if one was.
+    first: Option<GroupId>,
     /// When a group last panicked, and how long it was left alone for it.
     panics: BTreeMap<GroupId, (Instant, Duration)>,
     candidates: joining::Candidates,
@@ -85,9 +87,9 @@ pub(crate) fn start(
     let (own, mut joined) = mpsc::channel(WAITING_MAX);
     let groups = BTreeMap::new();
     let candidates = joining::Candidates::default();
-    let (own_weak, panics) = (own.downgrade(), BTreeMap::new());
+    let (own_weak, first, panics) = (own.downgrade(), None, BTreeMap::new());
     let mut node =
-        Node { config, storage, hints, statuses, groups, own: own_weak, panics, candidates };
+        Node { config, storage, hints, statuses, groups, own: own_weak, first, panics, candidates };
     for member in node.storage.reader().groups()? {
         let group = member.group;
         // One group that cannot start does not keep the others from it.
@@ -265,12 +267,13 @@ impl Node {
         let group = me.group;
         let remembered = self.storage.reader().remembered(&group)?;
         // A port that was named serves the first group; two groups never share one.
-        let named = if self.groups.is_empty() { Some(()) } else { None };
+        let is_gone = |first| first == group || !self.groups.contains_key(&first);
+        let is_first = self.first.is_none_or(is_gone);
         let port = self.storage.reader().port(&group)?;
         let (commands, waiting) = mpsc::channel(WAITING_MAX);
         let task = GroupTask::new(
             (me, remembered),
-            (self.config.clone(), named.is_some(), port),
+            (self.config.clone(), is_first, port),
             (self.storage.clone(), self.hints.clone(), self.statuses.clone()),
         )?;
         let (hints, own, statuses) = (self.hints.clone(), self.own.clone(), self.statuses.clone());
@@ -290,6 +293,9 @@ impl Node {
             hints.hint();
         });
         self.groups.insert(group, (commands, running));
+        if is_first {
+            self.first = Some(group);
+        }
         Ok(listening)
     }
 

@@ -45,7 +45,7 @@ pub(crate) const VALUE_MAX: usize = 4096;
 pub(crate) const BATCH_MAX: usize = 256 * 1024;
 
 /// sled's page cache, in bytes; it holds sealed rows only.
-const CACHE: u64 = 64 << 20;
+const CACHE: u64 = 16 << 20;
 /// A commit that takes longer is worth a warning.
 const SLOW: Duration = Duration::from_secs(30);
 /// What a row costs in a batch beside its own bytes.

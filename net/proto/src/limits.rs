@@ -167,9 +167,9 @@ pub const HELD_RANGES_MAX: usize = 256;
 /// Bytes of ops that a newcomer takes before they can be checked.
 pub const JOIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How often a keep-alive is sent, in milliseconds, whatever else is said.
-pub const PING_MS: u64 = 20_000;
+pub const PING_MS: u64 = 30_000;
 /// Silence after which a link is closed, in milliseconds.
-pub const SILENT_MS: u64 = 60_000;
+pub const SILENT_MS: u64 = 75_000;
 /// Own messages that wait to be signed: before the first catch-up of a run has ended.
 pub const OUTBOX_MAX: usize = 1000;
 /// Ops by one author within a day of their own clock.

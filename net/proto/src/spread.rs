@@ -4,7 +4,7 @@
 //! ```text
 //! author ── push ──> all its links
 //! reader ── Have, 50 to 250 ms later ──> six links not known to hold it ── Want ──> reader
-//! all    ── Ping with a digest, every 20 s ──> all their links: whoever lacks something finds out
+//! all    ── Ping with a digest, every 30 s ──> all their links: whoever lacks something finds out
 //! reader ── Frontier of that author alone, within 1 s ──> author: evidence that it is held here
 //! ```
 //!

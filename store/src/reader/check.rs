@@ -24,8 +24,8 @@ pub struct Checked {
 }
 
 impl Reader {
-    /// Opens every row that an engine or a window would ask for: ops, which must make a group, and every entry
-    /// with its body. Takes time in step with what is stored; commits go on in between.
+    /// Opens every row that an engine or a window would ask for, but notices: ops, which must make a group, what
+    /// is being written, and every entry with its body. Takes time in step with what is stored; commits go on in between.
     ///
     /// # Errors
     /// [`Error::Poisoned`]; what is damaged is a problem, and no error.
@@ -47,6 +47,7 @@ impl Reader {
 
     fn check_group(&self, group: &GroupId) -> Result<(), Error> {
         self.remembered(group)?;
+        self.draft(group)?;
         match Dag::from_ops(self.ops(group)?) {
             Ok(dag) if dag.group() == *group => Ok(()),
             Ok(_) | Err(_) => Err(Error::damaged("the ops of a group make no group")),

@@ -3,16 +3,19 @@
 use std::fs;
 use std::path::Path;
 
-use proto::{Accepted, Change, Gone, GroupId, LocalId, MemberId, Notice};
+use proto::{Accepted, Change, Compared, Gone, GroupId, LocalId, MemberId, Notice};
 use tempfile::TempDir;
 
 use super::bench::{Bench, PASSPHRASE, accepted, entry, member, op, signed, wanted, written};
 use crate::engine::{Dir, Engine as _, Pair, SledEngine};
 use crate::record;
-use crate::rows::{BODY, NOTE, NoteRecord, OPS};
+use crate::rows::{BODY, DRAFT, NOTE, NoteRecord, OPS};
 use crate::seal::Sealer as _;
 use crate::vault::{KeyTable, Vault};
 use crate::{Error, Reader};
+
+/// The highest tag of a table.
+const LAST_TAG: u8 = DRAFT.tag();
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -183,11 +186,13 @@ fn of_an_erased_group_nothing_opens_and_the_others_stay() {
     let (one, two) = (bench.join(1, &[op("one")]), bench.join(2, &[op("two")]));
     bench.commit(one, &[accepted(&ending(0, 20_030, "words")), written([8; 32], 0, "unsent")]);
     let notice = || Change::Notice(Notice::Complete(MemberId([1; 32])));
-    bench.commit(one, &[notice()]);
+    let compared = Compared { member: MemberId([9; 32]), joined_with: None, is_verified: true };
+    bench.commit(one, &[notice(), Change::Compared(compared)]);
+    bench.store.keep_draft(&one, b"half a sentence").unwrap();
     bench.commit(two, &[accepted(&entry(&member(2), 0, 0, "others")), notice()]);
     let home = bench.close();
     let before = image(home.path());
-    let all: Vec<_> = (0..=0x2e).flat_map(|tag| rows(&before, tag)).collect();
+    let all: Vec<_> = (0..=LAST_TAG).flat_map(|tag| rows(&before, tag)).collect();
     let mut bench = Bench::unlock(home);
     let reader = bench.reader();
     bench.store.erase_group(&one).unwrap();
@@ -200,9 +205,10 @@ fn of_an_erased_group_nothing_opens_and_the_others_stay() {
     assert_eq!(bench.reader().groups().unwrap().len(), 1);
     assert_eq!(said(&bench.reader(), &two), words(&["others"]));
     let after = image(bench.home.path());
-    let kept: Vec<_> = (0..=0x2e).flat_map(|tag| rows(&after, tag)).collect();
+    let kept: Vec<_> = (0..=LAST_TAG).flat_map(|tag| rows(&after, tag)).collect();
     let lost: Vec<Pair> = all.into_iter().filter(|row| !kept.contains(row)).collect();
-    assert!(lost.len() >= 8, "{} rows", lost.len());
+    assert!(lost.len() >= 10, "{} rows", lost.len());
+    assert!(lost.iter().any(|(key, _)| key[0] == DRAFT.tag()), "what was being written too");
     assert!(lost.iter().any(|(_, sealed)| is_on(&after, sealed)), "sled still holds the bytes");
     assert!(opens_any(&before, &lost), "the old vault opens them");
     assert!(!opens_any(&after, &lost), "what is left opens nothing");
