@@ -12,7 +12,7 @@
 //! [`Home`] is the folder, [`Store`] the one writer, [`Reader`] what everyone else holds. Nothing above
 //! `engine.rs` names sled, and nothing below `seal.rs` sees plaintext.
 //!
-//! Read next: [`Home`], then `rows.rs` for what is kept where (docs/protocol.md, "Storage").
+//! Read next: [`Home`], then `rows.rs` for what is kept where (docs/architecture.md, "What is on the disk").
 
 mod drafts;
 mod engine;

@@ -155,16 +155,6 @@ impl Reader {
         Ok(self.all(&group, ARRIVING)?.pop())
     }
 
-    /// The group's chains: what is held of each author's words.
-    ///
-    /// # Errors
-    /// See [`Reader`].
-    pub fn chains(&self, group: &GroupId) -> Result<Vec<proto::ChainState>, Error> {
-        let _still = self.shared.reading();
-        let group = self.shared.group(group)?;
-        self.all(&group, CHAIN)
-    }
-
     /// At most `limit` notices of all groups with a cursor greater than `after`, ascending. The newest
     /// 100,000 are kept.
     ///

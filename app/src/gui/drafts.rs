@@ -15,7 +15,7 @@ use zeroize::Zeroize as _;
 
 use crate::backend::{Drafts, Leaving, MessageId};
 
-/// How long words can be called back, in milliseconds (PEER-SUPPORT, R7).
+/// How long words can be called back, in milliseconds.
 const CALL_BACK_MS: u64 = 10_000;
 
 /// So long after the last letter what was typed is kept, in milliseconds.

@@ -278,7 +278,7 @@ impl Model {
     fn set_missing(&mut self, missing: Option<bool>) {
         self.missing = missing;
         self.missing_since_ms = if missing == Some(true) {
-            self.missing_since_ms.or(Some(self.clock.now_ms()))
+            self.missing_since_ms.or_else(|| Some(self.clock.now_ms()))
         } else {
             None
         };

@@ -298,13 +298,6 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 
-    /// Up to where each member is known to hold this device's own chain: evidence that they sent, and
-    /// never a guess.
-    #[must_use]
-    pub const fn held_by(&self) -> &BTreeMap<MemberId, u32> {
-        &self.held
-    }
-
     /// Members to whom a link is wanted and none is up, and where they may be: where they were met last,
     /// then what their card says. Nobody, once this device is in the group no more and told the others.
     pub fn unreached(&self) -> impl Iterator<Item = (MemberId, Vec<Addr>)> {

@@ -4,14 +4,14 @@
 
 /// Version of ops, entries, links and joins that this build speaks.
 pub const VERSION: u8 = 1;
-/// Suite 1: Ed25519, X25519, XChaCha20-Poly1305, BLAKE3, Noise with BLAKE2s.
+/// Suite 1: Ed25519, X25519, BLAKE3, Noise with ChaCha20-Poly1305 and BLAKE2s.
 pub const SUITE: u8 = 1;
 
 /// Header of a control op.
 pub const OP_HEADER_MAX: usize = 1024;
 /// Body of a control op.
 pub const OP_BODY_MAX: usize = 32 * 1024;
-/// Body of an op that is none of Genesis, Add, `RemoveCert` and Suggest.
+/// Body of an op of the smaller kinds; which those are, `control/op.rs` says.
 pub const OP_BODY_SMALL: usize = 1024;
 /// Heads that an op names.
 pub const OP_DEPS_MAX: usize = 16;
@@ -118,7 +118,7 @@ pub const ASKED_ELSEWHERE_MS: u64 = 1_500;
 pub const OPS_WANTS_PER_SECOND: u32 = 40;
 /// Entries that one author may have under one number.
 pub const BRANCHES_MAX: usize = 4;
-/// Numbers of one author's chain under which there may be several.
+/// Numbers of one author's chain that are marked: several stand there, or one that breaks a rule.
 pub const FORKS_MAX: usize = 64;
 /// Entries of one author whose bodies are known to be gone before they came.
 pub const GONE_MAX: usize = 1024;

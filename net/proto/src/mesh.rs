@@ -1,8 +1,8 @@
 //! With whom links are kept: with everyone, or in a large group with some.
 //!
-//! Every member knows all others, so those who are linked by chance are chosen from all of them, and a
-//! few are exchanged from time to time, as in Leitao et al., "`HyParView`", DSN 2007, whose passive view
-//! is the list of members here.
+//! Every member knows all others, so those who are linked by chance are chosen from all of them; who cannot
+//! be reached gives way to another, as in Leitao et al., "`HyParView`", DSN 2007, whose passive view is the
+//! list of members here. Nobody is exchanged without a reason.
 
 use std::collections::BTreeSet;
 

@@ -275,7 +275,7 @@ fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn sync_all_files(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_all_files(dir: &Path) -> io::Result<()> {
     for file in fs::read_dir(dir)? {
         let file = file?;
         if file.file_type()?.is_file() {

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::raw::Raw;
+use super::raw::{Raw, sync_all_files};
 use super::{BATCH_MAX, Batch, Dir, KEY_MAX};
 use crate::error::Error;
 use crate::vault::sync_dir;
@@ -93,7 +93,7 @@ impl Folders {
             }
         };
         mark(&self.part, TO_MEND);
-        sync_all(&self.part)?;
+        sync_all_files(&self.part)?;
         fs::rename(&self.part, &self.new)?;
         sync_dir(self.home())?;
         self.swap()?;
@@ -281,14 +281,4 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn sync_all(dir: &Path) -> io::Result<()> {
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        if file.file_type()?.is_file() {
-            fs::OpenOptions::new().read(true).write(true).open(file.path())?.sync_all()?;
-        }
-    }
-    sync_dir(dir)
 }

@@ -46,7 +46,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// The least that is ever used: 64 MiB and three passes (docs/protocol.md, "Storage").
+    /// The least that is ever used: 64 MiB and three passes (docs/architecture.md, "What is on the disk").
     pub(crate) const FLOOR: Self = Self { m_kib: 64 * 1024, t: 3 };
     /// The most memory that is ever used: other programs want to live, and so do phones.
     const M_KIB_MAX: u32 = 256 * 1024;

@@ -8,7 +8,8 @@
 //!                of the Welcome and r not known there
 //! voided(A,S)    a sponsor who is not the founder has only voided Adds before A; or some reason r in S
 //!                is not acked: a fork of A's author at or before A; a cancellation of the invitation
-//!                beside A; a use of the same invitation, beside A, by an admitter who stands earlier
+//!                beside A; a use of the same invitation that makes another member, beside A, by an
+//!                admitter who stands earlier
 //! Members(S)     those with an Add in S that is not voided, and who are not removed
 //! Voters(S)      those of them who began the group, or whose E0 (with equiv) was empty, or whom more
 //!                than half of it welcomed

@@ -117,8 +117,6 @@ fn handshakes_and_frames_are_those_of_cacophony_with_ring_and_without() {
     }
 }
 
-/// The same keys and the same seed give the same bytes whoever seals them: so one member may have ring and
-/// another not.
 #[test]
 fn x25519_is_that_of_wycheproof_and_what_gives_nothing_is_refused() {
     let (mut tried, mut refused) = (0, 0);
@@ -130,28 +128,16 @@ fn x25519_is_that_of_wycheproof_and_what_gives_nothing_is_refused() {
             ) else {
                 continue;
             };
-            for has_ring in [true, false] {
-                let resolver = Given { ephemeral: private, has_ring };
-                let mut dh = resolver.resolve_dh(&DHChoice::Curve25519).unwrap();
-                dh.set(&private);
-                let mut shared = [1; 32];
-                let gives = dh.dh(&public, &mut shared).is_ok() && shared != [0; 32];
-                let is_zero = test.shared_secret.iter().all(|byte| *byte == 0);
-                assert!(
-                    is_zero || shared[..] == test.shared_secret[..],
-                    "{}: {}",
-                    test.tc_id,
-                    test.comment
-                );
-                assert_eq!(
-                    contributory(&public).is_ok(),
-                    gives,
-                    "{}: {}",
-                    test.tc_id,
-                    test.comment
-                );
-                refused += usize::from(!gives);
-            }
+            let resolver = Given { ephemeral: private, has_ring: true };
+            let mut dh = resolver.resolve_dh(&DHChoice::Curve25519).unwrap();
+            dh.set(&private);
+            let mut shared = [1; 32];
+            let gives = dh.dh(&public, &mut shared).is_ok() && shared != [0; 32];
+            let is_zero = test.shared_secret.iter().all(|byte| *byte == 0);
+            let name = format!("{}: {}", test.tc_id, test.comment);
+            assert!(is_zero || shared[..] == test.shared_secret[..], "{name}");
+            assert_eq!(contributory(&public).is_ok(), gives, "{name}");
+            refused += usize::from(!gives);
             tried += 1;
         }
     }
