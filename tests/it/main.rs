@@ -13,6 +13,7 @@ mod disks;
 mod evenings;
 mod fading;
 mod joining;
+mod living;
 mod membership;
 mod messaging;
 mod parting;

@@ -23,6 +23,7 @@
 mod crowd;
 mod disk;
 pub mod forge;
+mod lids;
 pub mod lies;
 mod looking;
 pub mod memory;
@@ -356,6 +357,7 @@ impl World {
     }
 
     fn on_arrival(&mut self, arrival: Arrival) {
+        let Some(arrival) = self.past_lids(arrival) else { return };
         match arrival {
             Arrival::Bytes { link, bytes } => {
                 let Some((to, theirs)) = self.network.other_end(link) else { return };
@@ -417,8 +419,7 @@ impl World {
         let wanted: BTreeSet<_> = engine.unreached().map(|(member, _)| member).collect();
         for other in 0..self.people.len() {
             let their_id = self.people[other].memory.me.as_ref().map(|me| me.id);
-            let is_there =
-                self.people[other].engine.is_some() && !self.network.is_parted(who, other);
+            let is_there = self.people[other].is_open() && !self.network.is_parted(who, other);
             if !is_there || !their_id.is_some_and(|id| wanted.contains(&id)) {
                 continue;
             }
@@ -447,14 +448,16 @@ impl World {
     /// What time it is by someone's own clock.
     fn time_of(&self, who: usize) -> Now {
         let now = self.now();
-        Now { unix_ms: now.unix_ms + self.people[who].ahead_ms, ..now }
+        let instant = proto::Instant(self.now_ms - self.people[who].slept_ms);
+        Now { instant, unix_ms: now.unix_ms + self.people[who].ahead_ms }
     }
 
     /// Hands something to someone's engine and carries out what it wants, in order.
     fn input(&mut self, who: usize, input: Input) {
         self.carry_out(who, input);
         let engine = self.people[who].engine.as_ref();
-        self.people[who].due = engine.and_then(Engine::poll_timeout).map(|due| due.0);
+        let slept = self.people[who].slept_ms;
+        self.people[who].due = engine.and_then(Engine::poll_timeout).map(|due| due.0 + slept);
     }
 
     fn carry_out(&mut self, who: usize, input: Input) {

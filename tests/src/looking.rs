@@ -22,6 +22,22 @@ impl World {
             .collect()
     }
 
+    /// When someone's window says that a message was written, in milliseconds since this world began; its
+    /// time of today is [`World::time`].
+    #[must_use]
+    pub fn written_at(&self, who: usize, text: &str) -> u64 {
+        let memory = &self.people[who].memory;
+        let shown = |row: &store::Row| row.payload.as_deref().map(shown);
+        let row = memory.rows().into_iter().find(|row| shown(row).is_some_and(|is| is == text));
+        row.expect("it is shown").wall.saturating_sub(crate::BEGIN_UNIX_MS)
+    }
+
+    /// What time it is, in milliseconds since this world began.
+    #[must_use]
+    pub const fn time(&self) -> u64 {
+        self.now_ms
+    }
+
     /// The messages that someone's window marks: their device said two things at once.
     #[must_use]
     pub fn marked(&self, who: usize) -> Vec<String> {

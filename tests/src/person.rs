@@ -11,6 +11,7 @@ use rand_core::SeedableRng as _;
 
 use crate::disk::Disk;
 use crate::memory::Memory;
+use crate::network::Arrival;
 
 /// Someone with a device.
 pub(crate) struct Person {
@@ -34,6 +35,12 @@ pub(crate) struct Person {
     pub(crate) is_copy: bool,
     /// How far their clock is ahead of everyone else's.
     pub(crate) ahead_ms: u64,
+    /// Since when their lid has been closed over a program that goes on afterwards.
+    pub(crate) lid_closed: Option<u64>,
+    /// For how long it was, all together: only the wall clock ran on.
+    pub(crate) slept_ms: u64,
+    /// What came meanwhile.
+    pub(crate) unread: Vec<Arrival>,
     /// The power fails at the write after so many, before or after it is durable.
     pub(crate) crash: Option<(u64, bool)>,
 }
@@ -54,6 +61,9 @@ impl Person {
             due: None,
             is_copy: false,
             ahead_ms: 0,
+            lid_closed: None,
+            slept_ms: 0,
+            unread: Vec::new(),
             crash: None,
         }
     }
@@ -86,6 +96,11 @@ impl Person {
             Some(disk) => disk.load(&self.memory, wanted, loaded),
             None => loaded,
         }
+    }
+
+    /// Whether their program runs and the lid is open.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.engine.is_some() && self.lid_closed.is_none()
     }
 
     /// Begins a run from what was remembered and has not ended by now.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::MemberId;
-use crate::limits::CLOCK_OFF_MINUTES;
+use crate::limits::{CLOCK_OFF_MINUTES, SILENT_MS};
 use crate::timers::{Instant, Now};
 
 /// What linked members said their clocks showed.
@@ -12,9 +12,20 @@ use crate::timers::{Instant, Now};
 pub(crate) struct Clock {
     /// In minutes since 2020, and when they said it.
     heard: BTreeMap<MemberId, (u32, Instant)>,
+    /// A moment by both of our clocks.
+    noted: Option<Now>,
 }
 
 impl Clock {
+    /// Notes what time it is. Whether the wall clock ran on without the other, for longer than a link lives in
+    /// silence: this device slept, or its clock was set.
+    pub(crate) fn ran_on(&mut self, now: Now) -> bool {
+        self.noted.replace(now).is_some_and(|before| {
+            let ran = now.instant.0.saturating_sub(before.instant.0);
+            now.unix_ms.saturating_sub(before.unix_ms) > ran.saturating_add(SILENT_MS)
+        })
+    }
+
     /// A member said what time it is, in minutes since 2020.
     pub(crate) fn heard(&mut self, now: Now, member: MemberId, theirs: u32) {
         self.heard.insert(member, (theirs, now.instant));
@@ -64,6 +75,18 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_slow_or_set_back_ran_on_no_more_than_one_that_just_runs() {
+        let mut clock = Clock::default();
+        let at = |instant, unix_ms| Now { instant: Instant(instant), unix_ms };
+        let times = [(0, 10_000_000), (5, 10_059_000), (900_000, 10_900_000), (900_001, 2_000_000)];
+        for (instant, unix_ms) in times {
+            assert!(!clock.ran_on(at(instant, unix_ms)), "{unix_ms}");
+        }
+        assert!(clock.ran_on(at(900_002, 2_061_000)));
+        assert!(!clock.ran_on(at(900_003, 2_061_001)), "once");
+    }
 
     #[test]
     fn one_liar_moves_no_clock_and_two_that_agree_do() {

@@ -211,6 +211,9 @@ impl<R: CryptoRng> Engine<R> {
 
     /// Takes in something that happened. Cannot fail; drain [`Self::poll_output`] afterwards.
     pub fn handle(&mut self, now: Now, input: Input) {
+        if self.clock.ran_on(now) {
+            self.wake_up();
+        }
         match input {
             Input::Command { request, command } => {
                 match self.on_command(now, request, command) {
@@ -435,6 +438,16 @@ impl<R: CryptoRng> Engine<R> {
             self.rejects = self.rejects.saturating_add(1);
         }
         self.close(link);
+    }
+
+    /// The lid was closed, or the clock was set: what others said about the time tells nothing any more, and
+    /// links that are silent at the other end for so long are gone there. All are made anew, and then it is told
+    /// again.
+    fn wake_up(&mut self) {
+        let is_up = |channel: &Channel| matches!(channel, Channel::Up(..));
+        let links = self.channels.iter().filter(|(_, channel)| is_up(channel));
+        let links: Vec<_> = links.map(|(link, _)| *link).collect();
+        links.into_iter().for_each(|link| self.close(link));
     }
 
     /// Closes a stream from our side.
