@@ -29,3 +29,39 @@ fn whoever_opens_the_lid_and_speaks_at_once_speaks_now_and_may_invite() {
         assert_eq!(world.rejects(), 0, "seed {seed}: nobody did wrong");
     }
 }
+
+/// Found by living with it: a laptop whose battery is empty starts years ago. What was written there before
+/// its clock was put right was over before anyone saw it, and gone with its author too; so was what came there in that time.
+#[test]
+fn words_written_while_the_clock_had_fallen_back_for_years_are_read_like_any_other() {
+    for seed in 0..10 {
+        let mut world = World::strangers(3, seed);
+        let years = 3 * 365 * 24 * HOUR_MS;
+        (0..3).for_each(|who| world.set_clock_ahead(who, years));
+        world.found(0);
+        for newcomer in [1, 2] {
+            let link = world.invite(0);
+            assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}");
+            world.settle();
+        }
+        (0..3).for_each(|who| world.sleep(who));
+        world.wait(9 * HOUR_MS);
+        world.set_clock_ahead(2, 0);
+        world.wake(2);
+        world.say(2, "is anyone there?");
+        world.wake(0);
+        world.wait(60_000);
+        world.say(2, "ah, you are");
+        world.wait(60_000);
+        world.set_clock_ahead(2, years);
+        world.wake(1);
+        world.settle();
+        world.pass(24 * HOUR_MS);
+        for who in 0..3 {
+            let all = ["is anyone there?", "ah, you are"];
+            assert_eq!(world.screen(who), all, "seed {seed}: {who}");
+        }
+        let age = world.time() - 24 * HOUR_MS + years - world.written_at(0, "is anyone there?");
+        assert!(age < 12 * HOUR_MS, "seed {seed}: when they last met, at the earliest");
+    }
+}

@@ -298,7 +298,7 @@ impl<R: CryptoRng> Engine<R> {
     /// When the body of an entry that comes now is to be gone.
     pub(crate) fn ends_of(&self, now: Now, header: &EntryHeader) -> Option<u64> {
         let ttl_secs = self.dag.genesis().params.ttl_default_secs;
-        header.ends_ms(now.unix_ms, ttl_secs)
+        header.ends_ms(self.time_here(now), ttl_secs)
     }
 
     /// Whether the body of an entry is to be gone by now.

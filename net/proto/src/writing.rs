@@ -22,6 +22,10 @@ use crate::message::{self, Body};
 use crate::reading::Reading;
 use crate::timers::Now;
 
+/// A clock that is further than this behind what others told has fallen back. Less is no matter for what stays
+/// for days, and two may have been wrong together.
+const FELL_BACK_MS: u64 = 24 * 3600 * 1000;
+
 /// What is to become of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rewrite {
@@ -183,11 +187,12 @@ impl<R: CryptoRng> Engine<R> {
         if self.may_sign {
             self.sign_outbox(now);
         }
+        let here = self.time_here(now);
         let nth = |last: &Written| last.nth.saturating_add(1).max(now.unix_ms);
         let written = Written {
             local: LocalId(draw(&mut self.rng)),
             nth: self.outbox.back().map_or(now.unix_ms, nth),
-            wall: self.clock.clamped(now),
+            wall: if here > now.unix_ms { here } else { self.clock.clamped(now) },
             payload,
         };
         if self.may_sign && self.outbox.is_empty() {
@@ -206,6 +211,16 @@ impl<R: CryptoRng> Engine<R> {
         changes.extend(self.effects_of_written(body, local));
         self.persist(changes);
         Ok(Done::Written(local))
+    }
+
+    /// What time it is, as well as this device knows: by its clock, unless others have told a later time here
+    /// than their clocks could have shown by this one. A device that starts with an empty battery believes that
+    /// years have not passed yet, and what came then or was said would have ended before anyone read it.
+    pub(crate) fn time_here(&self, now: Now) -> u64 {
+        let cards = self.cards.values().filter(|card| card.member != self.me.id);
+        let told = cards.map(|card| card.wall).max().unwrap_or(0);
+        // When it came it was not this far ahead: the clock went back since.
+        if told > now.unix_ms.saturating_add(FELL_BACK_MS) { told } else { now.unix_ms }
     }
 
     /// What is written and not signed shows here at once: as `effects` in `intake.rs`, without an entry.
