@@ -65,3 +65,47 @@ fn words_written_while_the_clock_had_fallen_back_for_years_are_read_like_any_oth
         assert!(age < 12 * HOUR_MS, "seed {seed}: when they last met, at the earliest");
     }
 }
+
+/// Found by living with it: what someone had written alone, before a newcomer came, went to the newcomer too.
+#[test]
+fn whoever_comes_does_not_read_what_someone_wrote_alone_before() {
+    for seed in 0..20 {
+        let mut world = World::strangers(4, seed);
+        world.break_percent = seed % 4;
+        world.found(0);
+        for newcomer in [1, 2] {
+            let link = world.invite(0);
+            assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}");
+            world.settle();
+        }
+        (0..3).for_each(|who| world.sleep(who));
+        world.wake(2);
+        world.say(2, "for the two of you");
+        if seed % 2 == 0 {
+            world.sleep(2);
+        } else {
+            world.close_lid(2);
+        }
+        world.wait(HOUR_MS);
+        world.wake(0);
+        world.wake(1);
+        let link = world.invite(0);
+        assert_eq!(world.join(3, &link), Ok(()), "seed {seed}");
+        world.settle();
+        if seed % 2 == 0 {
+            world.wake(2);
+        } else {
+            world.open_lid(2);
+        }
+        world.settle();
+        world.say(2, "welcome");
+        world.settle();
+        for who in 0..3 {
+            let all = ["for the two of you", "welcome"];
+            assert_eq!(world.screen(who), all, "seed {seed}: {who}");
+        }
+        assert_eq!(world.screen(3), ["welcome"], "seed {seed}");
+        assert!(!world.remembers(3, "for the two of you"), "seed {seed}");
+        assert_eq!(world.rejects(), 0, "seed {seed}: nobody did wrong");
+    }
+}

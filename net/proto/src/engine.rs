@@ -24,7 +24,7 @@ use crate::change::{
 use crate::clock::Clock;
 use crate::control::Dag;
 use crate::error::{Refusal, Reject};
-use crate::ids::{EntryId, LinkId, MemberId, OpId, RequestId};
+use crate::ids::{EntryId, LinkId, LocalId, MemberId, OpId, RequestId};
 use crate::join::Admission;
 use crate::keys::Member;
 use crate::limits::{COMPARE_JITTER_MS, COMPARE_MS, LINKS_MAX};
@@ -87,6 +87,8 @@ pub struct Engine<R> {
     pub(crate) met: BTreeMap<MemberId, Addr>,
     pub(crate) invites: BTreeMap<OpId, InviteSecret>,
     pub(crate) outbox: VecDeque<Written>,
+    /// How many ops were held when each of these was written; of those from earlier runs, when this one began.
+    pub(crate) held_then: BTreeMap<LocalId, usize>,
     pub(crate) reachable: Vec<Addr>,
     pub(crate) own_card: Option<Card>,
     /// Our own chain is known to be whole, so that it can go on: the first catch-up of this run has ended
@@ -168,6 +170,7 @@ impl<R: CryptoRng> Engine<R> {
             met: BTreeMap::new(),
             invites: BTreeMap::new(),
             outbox: VecDeque::new(),
+            held_then: BTreeMap::new(),
             reachable: Vec::new(),
             own_card: None,
             may_sign: false,
@@ -329,7 +332,10 @@ impl<R: CryptoRng> Engine<R> {
     fn restore(&mut self, change: Change) {
         match change {
             Change::Chain(chain) => self.log.restore(chain),
-            Change::Written(written) => self.outbox.push_back(written),
+            Change::Written(written) => {
+                self.held_then.insert(written.local, self.dag.len());
+                self.outbox.push_back(written);
+            }
             Change::Card(card) => {
                 self.cards.insert(card.member, card);
             }

@@ -76,6 +76,7 @@ impl<R: CryptoRng> Engine<R> {
             Which::Written(local) => {
                 let at = self.outbox.iter().position(|written| written.local == local);
                 at.and_then(|at| self.outbox.remove(at)).ok_or(Refusal::NoSuchMessage)?;
+                self.held_then.remove(&local);
                 let notice = Change::Notice(Notice::Changed(local.0));
                 self.persist(vec![Change::Unwritten(local), notice]);
                 Ok(Some(Done::Nothing))
@@ -206,6 +207,7 @@ impl<R: CryptoRng> Engine<R> {
             }
         }
         let local = written.local;
+        self.held_then.insert(local, self.dag.len());
         self.outbox.push_back(written.clone());
         let mut changes = vec![Change::Written(written)];
         changes.extend(self.effects_of_written(body, local));
@@ -249,6 +251,7 @@ impl<R: CryptoRng> Engine<R> {
                 self.outbox.push_front(written);
                 return;
             }
+            self.held_then.remove(&written.local);
         }
     }
 
@@ -259,7 +262,9 @@ impl<R: CryptoRng> Engine<R> {
             kdf(Label::EntryPayload, &[&salt_of(written.local), &written.payload]) == *payload_hash
         };
         let at = self.outbox.iter().position(is_same)?;
-        self.outbox.remove(at).map(|written| written.local)
+        let local = self.outbox.remove(at)?.local;
+        self.held_then.remove(&local);
+        Some(local)
     }
 
     /// Signs one message on top of our chain, makes it durable and pushes it.
@@ -307,7 +312,12 @@ impl<R: CryptoRng> Engine<R> {
         // A view never shrinks: what our last entry named, and our own coming, stays in it.
         let mut must: Vec<_> = self.dag.coming_of(&self.me.id).into_iter().collect();
         must.extend(own.map(|chain| chain.ops).unwrap_or_default());
-        let view = self.dag.view_with(&must).ok_or(Reject::Op("too many heads: a Merge is due"))?;
+        // What waited is for those who were members, as far as was known here, when it was written.
+        let view = match self.held_then.get(&written.local) {
+            Some(held) => self.dag.view_then(*held, &must),
+            None => self.dag.view_with(&must),
+        };
+        let view = view.ok_or(Reject::Op("too many heads: a Merge is due"))?;
         // A lamport that is ahead of the clock is not followed: everyone would have to wait for ours.
         let highest = now.unix_ms.saturating_add(FUTURE_MS / 2);
         let mut others: Vec<_> = self

@@ -403,6 +403,21 @@ impl Dag {
         reaches.then_some(view)
     }
 
+    /// [`Self::view_with`] as it would have been when only the first so many ops had come, and those that `must`
+    /// needs: all heads of these. As it is now, if they are more than sixteen.
+    pub(crate) fn view_then(&self, first: usize, must: &[OpId]) -> Option<Vec<OpId>> {
+        let mut then = self.closure(must);
+        then.grow(self.nodes.len());
+        then.insert_range(..first.min(self.nodes.len()));
+        let named =
+            |(_, node): (usize, &Node)| node.header.deps.iter().copied().collect::<Vec<_>>();
+        let named: BTreeSet<_> = self.nodes_in(&then).flat_map(named).collect();
+        let heads = self.nodes_in(&then).map(|(_, node)| node.id).filter(|id| !named.contains(id));
+        let mut heads: Vec<_> = heads.collect();
+        heads.sort_unstable();
+        if heads.len() > OP_DEPS_MAX { self.view_with(must) } else { Some(heads) }
+    }
+
     /// All ops, as a set.
     #[must_use]
     pub fn everything(&self) -> FixedBitSet {
