@@ -9,11 +9,13 @@
 //! paths.rs    39 failover_loses_nothing
 //! views.rs    7 view_never_shrinks
 //! found.rs    what reading the code to break it brought to light
+//! cheats.rs   what a client that cheats found against real processes
 //! ```
 //!
 //! Here: a valid encoding of everything that is ever read from a remote, with its decoder.
 
 mod bytes;
+mod cheats;
 mod floods;
 mod found;
 mod groups;

@@ -148,6 +148,8 @@ pub const TELL_MS: u64 = 50;
 pub const TELL_JITTER_MS: u64 = 200;
 /// Links over which a member tells of an entry that came from someone else.
 pub const TELL_MAX: usize = 6;
+/// How often a Frontier is answered over one link, in milliseconds: what comes sooner is answered together.
+pub const ANSWER_EVERY_MS: u64 = 250;
 /// An author hears within this, in milliseconds, that their entries were taken in.
 pub const ACK_MS: u64 = 1000;
 /// Groups of up to so many others are linked each with each.

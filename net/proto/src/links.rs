@@ -389,7 +389,11 @@ impl<R: CryptoRng> Engine<R> {
                 let ping = up.said_hello.then(|| up.pinged.after_ms(PING_MS));
                 let silent = up.heard.after_ms(SILENT_MS);
                 let asked = up.asked_at.map(|at| at.after_ms(ASKED_MS));
-                [up.have_due, up.farewell, asked, ping].into_iter().flatten().chain([silent]).min()
+                [up.have_due, up.answer_due, up.farewell, asked, ping]
+                    .into_iter()
+                    .flatten()
+                    .chain([silent])
+                    .min()
             }
             Channel::Joining(admission, _) => Some(admission.due()),
         }
@@ -412,6 +416,7 @@ impl<R: CryptoRng> Engine<R> {
                 if have {
                     self.advertise(link);
                 }
+                self.answer_frontier(now, link);
                 if ping {
                     self.ping(now, link);
                 }

@@ -60,6 +60,11 @@ pub(crate) fn seal(session: &mut Session, message: &[u8]) -> Result<Vec<u8>, Rej
     let len = u32::try_from(message.len()).map_err(|_long| Reject::TooLong)?;
     let mut bytes = len.to_be_bytes().to_vec();
     bytes.extend_from_slice(message);
+    seal_plain(session, &bytes)
+}
+
+/// Seals bytes that stand behind their lengths already.
+pub(crate) fn seal_plain(session: &mut Session, bytes: &[u8]) -> Result<Vec<u8>, Reject> {
     let mut out = Vec::with_capacity(bytes.len().saturating_add(512));
     for chunk in bytes.chunks(CHUNK_MAX) {
         let used = u16::try_from(chunk.len()).map_err(|_long| Reject::TooLong)?;

@@ -45,6 +45,9 @@ pub(crate) struct Up {
     pub(crate) said_frontier: bool,
     /// Our frontier was sent once at least.
     pub(crate) has_said_frontier: bool,
+    /// When our frontier was last said as an answer, and when the next answer is due, if one is owed.
+    pub(crate) answered: Option<Instant>,
+    pub(crate) answer_due: Option<Instant>,
     /// In a large group: new entries are pushed to them, or only told.
     pub(crate) is_eager: bool,
     /// The same the other way round.
@@ -110,6 +113,8 @@ impl Up {
             their_digest: [0; 32],
             said_frontier: false,
             has_said_frontier: false,
+            answered: None,
+            answer_due: None,
             is_eager: true,
             is_fed: true,
             heard_frontier: false,
@@ -136,6 +141,12 @@ impl Up {
     /// Seals a message for this link; the result must be sent before anything sealed later.
     pub(crate) fn seal(&mut self, message: &LinkMsg) -> Result<Vec<u8>, Reject> {
         frame::seal(&mut self.session, &message.encode())
+    }
+
+    /// Seals messages that stand behind their lengths already.
+    #[cfg(test)]
+    pub(crate) fn seal_plain(&mut self, messages: &[u8]) -> Vec<u8> {
+        frame::seal_plain(&mut self.session, messages).unwrap()
     }
 
     /// Opens a frame and gives the messages that it completes.

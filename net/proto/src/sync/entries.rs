@@ -11,8 +11,8 @@ use crate::error::Reject;
 use crate::ids::{EntryId, LinkId, MemberId};
 use crate::intake::{Answer, Batch};
 use crate::limits::{
-    ACK_MS, ASKED_ELSEWHERE_MS, ASKED_MS, BATCH_BYTES, BATCH_ENTRIES_MAX, RANGES_MAX, SERVING_MAX,
-    TIPS_MAX,
+    ACK_MS, ANSWER_EVERY_MS, ASKED_ELSEWHERE_MS, ASKED_MS, BATCH_BYTES, BATCH_ENTRIES_MAX,
+    RANGES_MAX, SERVING_MAX, TIPS_MAX,
 };
 use crate::link::{Entries, Frontier, LinkMsg, Space, Tip, Up, Want};
 use crate::log::SeqRange;
@@ -49,8 +49,27 @@ impl<R: CryptoRng> Engine<R> {
             self.send(link, &LinkMsg::Frontier(frontier));
         }
         if let Some(up) = self.up(link) {
-            up.said_frontier = true;
+            // Whatever makes us say it, it is the answer that is owed.
+            up.said_frontier = up.answer_due.take().is_none();
             up.has_said_frontier = true;
+        }
+    }
+
+    /// Theirs is to be answered. Questions are short and answers may be long: what comes soon after an answer
+    /// is answered together, later.
+    fn owe_frontier(&mut self, now: Now, link: LinkId) {
+        let Some(up) = self.up(link) else { return };
+        let next = up.answered.map_or(now.instant, |at| at.after_ms(ANSWER_EVERY_MS));
+        up.answer_due = Some(next.max(now.instant));
+        self.answer_frontier(now, link);
+    }
+
+    /// Says our frontier, if it is owed and due.
+    pub(crate) fn answer_frontier(&mut self, now: Now, link: LinkId) {
+        let Some(up) = self.up(link) else { return };
+        if up.answer_due.is_some_and(|due| due <= now.instant) {
+            up.answered = Some(now.instant);
+            self.say_frontier(link);
         }
     }
 
@@ -79,12 +98,10 @@ impl<R: CryptoRng> Engine<R> {
         // One that answers ours is not answered again, nor one that names all we could name.
         let is_answer = core::mem::replace(&mut up.said_frontier, false);
         let (member, is_first) = (up.member, !up.has_said_frontier);
+        let is_owed = up.answer_due.is_some();
         let mut names_all = || self.tips_for(&member).iter().all(|tip| frontier.tips.contains(tip));
-        if !is_answer && (is_first || !names_all()) {
-            self.say_frontier(link);
-            if let Some(up) = self.up(link) {
-                up.said_frontier = false;
-            }
+        if !is_owed && !is_answer && (is_first || !names_all()) {
+            self.owe_frontier(now, link);
         }
         self.fetch(now, link);
         Ok(())
