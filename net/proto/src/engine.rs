@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::control::Dag;
 use crate::error::{Refusal, Reject};
 use crate::ids::{EntryId, LinkId, LocalId, MemberId, OpId, RequestId};
-use crate::join::Admission;
+use crate::join::{Admission, Tried};
 use crate::keys::Member;
 use crate::limits::{COMPARE_JITTER_MS, COMPARE_MS, LINKS_MAX};
 use crate::link::frame::Deframer;
@@ -124,8 +124,7 @@ pub struct Engine<R> {
     pub(crate) acks_due: Option<Instant>,
     pub(crate) held_due: Option<Instant>,
     minute_due: Option<Instant>,
-    /// Joins begun in the second that started then.
-    pub(crate) joins: (Instant, u32),
+    pub(crate) tried: Tried,
     pub(crate) readings: Readings,
     /// This device is no member, and nobody is to be told of it any more.
     is_out: bool,
@@ -194,7 +193,7 @@ impl<R: CryptoRng> Engine<R> {
             acks_due: None,
             held_due: None,
             minute_due: None,
-            joins: (Instant(0), 0),
+            tried: Tried::default(),
             readings: Readings::default(),
             is_out: false,
             told: BTreeSet::new(),

@@ -17,7 +17,7 @@ mod admission;
 mod invitation;
 mod newcomer;
 
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, Tried};
 pub use invitation::Invitation;
 pub(crate) use newcomer::PREKEY_MINUTES;
 pub use newcomer::{Candidate, JoinStep, Joined, Newcomer};

@@ -102,8 +102,10 @@ pub const HANDSHAKE_MS: u64 = 10_000;
 pub const JOIN_READING_MS: u64 = 10 * 60 * 1000;
 /// Joins that may be under way at once.
 pub const JOINS_MAX: usize = 16;
-/// Joins begun by anyone, in any second.
-pub const JOINS_PER_SECOND: u32 = 20;
+/// Joins for which invitations are tried in any second: of anyone, and of one peer.
+pub const JOINS_PER_SECOND: u32 = 100;
+/// See [`JOINS_PER_SECOND`].
+pub const JOINS_PER_PEER: u32 = 4;
 /// Streams that may be open at once, of members or of strangers.
 pub const LINKS_MAX: usize = 1024;
 /// Accepted links that may be opening at once, from one peer and in all.

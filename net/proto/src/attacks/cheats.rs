@@ -1,9 +1,16 @@
 //! What a client that cheats found against real processes (docs/testing.md, "A client that cheats").
 
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng as _;
+
 use super::*;
-use crate::engine::{Input, Output};
+use crate::change::Path;
+use crate::engine::{Command, Done, Input, Output, Purpose};
 use crate::hostile::at;
-use crate::ids::LinkId;
+use crate::ids::{LinkId, RequestId};
+use crate::join::{Candidate, Invitation, Newcomer};
+use crate::link::Ends;
+use crate::noise::Role;
 
 /// All bytes of these messages, sealed as one: as full as a frame can be.
 fn together(room: &mut Room, link: (usize, LinkId), messages: &[LinkMsg]) -> Vec<u8> {
@@ -53,4 +60,76 @@ fn thousands_of_questions_in_one_frame_are_one() {
         .map(|output| if let Output::Transmit { bytes, .. } = output { bytes.len() } else { 0 })
         .sum();
     assert!(late > 0 && late < 4096, "{late} bytes are answered later");
+}
+
+/// Someone opens a stream to the first; gives what it answers.
+fn knock(room: &mut Room, nth: u64, (purpose, peer): (Purpose, Vec<u8>)) -> LinkId {
+    let link = LinkId(1_000_000 + nth);
+    let ends = Ends { initiator: peer, responder: vec![0] };
+    let (role, path) = (Role::Responder, Path::Direct);
+    let now = at(room.ms);
+    room.peers[0].handle(now, Input::Opened { link, role, purpose, ends, path });
+    link
+}
+
+fn strangers(room: &mut Room, count: u64, purpose: Purpose) {
+    for nth in 0..count {
+        let peer = nth.to_le_bytes().to_vec();
+        knock(room, nth, (purpose, peer));
+    }
+    while room.peers[0].poll_output().is_some() {}
+}
+
+/// What the first answers over a stream, and whether it closed it.
+fn over(room: &mut Room, link: LinkId, bytes: Vec<u8>) -> (Vec<u8>, bool) {
+    let now = at(room.ms);
+    room.peers[0].handle(now, Input::Received { link, bytes });
+    let (mut answer, mut is_closed) = (Vec::new(), false);
+    while let Some(output) = room.peers[0].poll_output() {
+        match output {
+            Output::Transmit { to, bytes } if to == link => answer.extend(bytes),
+            Output::Close(closed) => is_closed |= closed == link,
+            _ => {}
+        }
+    }
+    (answer, is_closed)
+}
+
+/// A first message for whoever has this invitation.
+fn begin_join(room: &mut Room, text: &str, nth: u64) -> Vec<u8> {
+    let mut rng = ChaCha12Rng::seed_from_u64(nth);
+    let ends = Ends { initiator: vec![200], responder: vec![0] };
+    let candidate = Candidate::new(at(room.ms), &mut rng);
+    let invitation = Invitation::from_text(text).unwrap();
+    Newcomer::new(invitation, candidate, &ends, &mut rng).unwrap().1
+}
+
+fn invited(room: &mut Room) -> String {
+    let command = Command::Invite { expires_secs: 3600, addrs: vec![] };
+    let done = room.input(0, Input::Command { request: RequestId(0), command });
+    let [Done::Invited(_, ref text)] = done[..] else { panic!("{done:?}") };
+    text.clone()
+}
+
+/// Sixteen streams without a word, or twenty in each second with nonsense, kept everyone out who was invited.
+#[test]
+fn strangers_keep_no_newcomer_out() {
+    let mut room = Room::new(2);
+    let text = invited(&mut room);
+    strangers(&mut room, 200, Purpose::Join);
+    let send = begin_join(&mut room, &text, 1);
+    let link = knock(&mut room, 500, (Purpose::Join, vec![200]));
+    assert_eq!(over(&mut room, link, send).0.len(), 50, "their handshake is answered");
+    // One stranger, with nonsense on one stream after the other.
+    for nth in 501..800 {
+        let link = knock(&mut room, nth, (Purpose::Join, vec![9]));
+        let nonsense = [&[0, 48][..], &[9; 48]].concat();
+        assert_eq!(over(&mut room, link, nonsense), (vec![], true));
+    }
+    let send = begin_join(&mut room, &text, 2);
+    let link = knock(&mut room, 900, (Purpose::Join, vec![200]));
+    assert_eq!(over(&mut room, link, send).0.len(), 50, "and so it is the next time");
+    // Those who were invited and read why the group meets do not give way to strangers.
+    strangers(&mut room, 200, Purpose::Join);
+    assert!(room.peers[0].channels.contains_key(&link));
 }

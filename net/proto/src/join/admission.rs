@@ -1,5 +1,7 @@
 //! The admitter's side of a join, in the engine; and making invitations.
 
+use std::collections::BTreeMap;
+
 use rand_core::CryptoRng;
 
 use super::{Admitted, Commit, Invitation, JoinMsg, JoinOps, Keys, No, Offer, prologue, sas};
@@ -14,7 +16,7 @@ use crate::kdf::{Label, same};
 use crate::keys::{draw, keys_digest};
 use crate::limits::{
     ADMITTERS_MAX, BATCH_BYTES, BATCH_OPS_MAX, HANDSHAKE_MS, JOIN_READING_MS, JOINS_MAX,
-    JOINS_PER_SECOND,
+    JOINS_PER_PEER, JOINS_PER_SECOND, OPENINGS_PER_PEER,
 };
 use crate::link::frame::{self, Deframer, Reassembly};
 use crate::link::{Ends, LinkMsg};
@@ -30,6 +32,8 @@ const ENDED_KEPT_MINUTES: u32 = 30 * 24 * 60;
 #[derive(Debug)]
 pub(crate) struct Admission {
     state: State,
+    /// Whose stream it is.
+    peer: Vec<u8>,
     due: Instant,
     reassembly: Reassembly,
 }
@@ -49,6 +53,35 @@ enum State {
 impl Admission {
     pub(crate) const fn due(&self) -> Instant {
         self.due
+    }
+
+    /// Whether they may be anyone: no invitation was shown yet.
+    const fn is_stranger(&self) -> bool {
+        matches!(self.state, State::Shaking { .. })
+    }
+}
+
+/// Joins for which invitations were tried in the second that began then, in all and by peer.
+#[derive(Debug, Default)]
+pub(crate) struct Tried {
+    second: Instant,
+    count: u32,
+    by_peer: BTreeMap<Vec<u8>, u32>,
+}
+
+impl Tried {
+    /// Whether one more of this peer may be tried; it counts.
+    fn may(&mut self, now: Instant, peer: &[u8]) -> bool {
+        if self.second.after_ms(1000) <= now {
+            *self = Self { second: now, ..Self::default() };
+        }
+        let of_peer = self.by_peer.get(peer).copied().unwrap_or(0);
+        if self.count >= JOINS_PER_SECOND || of_peer >= JOINS_PER_PEER {
+            return false;
+        }
+        self.count = self.count.saturating_add(1);
+        self.by_peer.insert(peer.to_vec(), of_peer.saturating_add(1));
+        true
     }
 }
 
@@ -151,25 +184,40 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     pub(crate) fn on_join_opened(&mut self, now: Now, link: LinkId, ends: &Ends) {
-        let (second, count) = &mut self.joins;
-        if second.after_ms(1000) <= now.instant {
-            (*second, *count) = (now.instant, 0);
-        }
-        *count = count.saturating_add(1);
-        let under_way = self
-            .channels
-            .values()
-            .filter(|channel| matches!(channel, Channel::Joining(..)))
-            .count();
-        if *count > JOINS_PER_SECOND || under_way >= JOINS_MAX {
+        if !self.make_room_for_join(&ends.initiator) {
             return self.close(link);
         }
         let admission = Admission {
             state: State::Shaking { prologue: prologue(ends) },
+            peer: ends.initiator.clone(),
             due: now.instant.after_ms(HANDSHAKE_MS),
             reassembly: Reassembly::default(),
         };
         self.channels.insert(link, Channel::Joining(Box::new(admission), Deframer::default()));
+    }
+
+    /// Of those who have shown no invitation, the oldest of that peer, or of all, gives way: whoever says nothing
+    /// keeps nobody out.
+    fn make_room_for_join(&mut self, peer: &[u8]) -> bool {
+        let joins = self.channels.iter().filter_map(|(link, channel)| match channel {
+            Channel::Joining(admission, _) => Some((*link, &**admission)),
+            Channel::Opening { .. } | Channel::Up(..) => None,
+        });
+        let under_way = joins.clone().count();
+        let mut strangers = joins.filter(|(_, admission)| admission.is_stranger());
+        let of_peer = strangers.clone().filter(|(_, admission)| admission.peer == peer);
+        let oldest = if of_peer.clone().count() >= OPENINGS_PER_PEER {
+            of_peer.map(|(link, _)| link).next()
+        } else if under_way >= JOINS_MAX {
+            let Some((oldest, _)) = strangers.next() else { return false };
+            Some(oldest)
+        } else {
+            None
+        };
+        if let Some(oldest) = oldest {
+            self.close(oldest);
+        }
+        true
     }
 
     pub(crate) fn on_join_frame(
@@ -181,6 +229,9 @@ impl<R: CryptoRng> Engine<R> {
     ) -> Result<(), Reject> {
         match admission.state {
             State::Shaking { prologue } => {
+                if !self.tried.may(now.instant, &admission.peer) {
+                    return Err(Reject::Budget);
+                }
                 let (invite, mut handshake) = self.invited(now, &prologue, frame)?;
                 let send = frame::framed(&handshake.write()?)?;
                 self.transmit(link, send);
