@@ -125,6 +125,8 @@ pub struct Engine<R> {
     pub(crate) held_due: Option<Instant>,
     minute_due: Option<Instant>,
     pub(crate) tried: Tried,
+    /// Links of each member that were admitted in the minute that began then.
+    pub(crate) admitted: BTreeMap<MemberId, (Instant, u32)>,
     pub(crate) readings: Readings,
     /// This device is no member, and nobody is to be told of it any more.
     is_out: bool,
@@ -194,6 +196,7 @@ impl<R: CryptoRng> Engine<R> {
             held_due: None,
             minute_due: None,
             tried: Tried::default(),
+            admitted: BTreeMap::new(),
             readings: Readings::default(),
             is_out: false,
             told: BTreeSet::new(),

@@ -150,6 +150,8 @@ pub const TELL_MS: u64 = 50;
 pub const TELL_JITTER_MS: u64 = 200;
 /// Links over which a member tells of an entry that came from someone else.
 pub const TELL_MAX: usize = 6;
+/// Links of one member that are taken in a minute: each is told to whoever listens, up and down, and kept.
+pub const LINKS_PER_MINUTE: u32 = 60;
 /// How often a Frontier is answered over one link, in milliseconds: what comes sooner is answered together.
 pub const ANSWER_EVERY_MS: u64 = 250;
 /// An author hears within this, in milliseconds, that their entries were taken in.

@@ -13,8 +13,8 @@ use crate::engine::{Channel, Engine, Event};
 use crate::error::Reject;
 use crate::ids::{LinkId, MemberId};
 use crate::limits::{
-    ASKED_MS, CARD_EVERY_MS, FUTURE_MS, HANDSHAKE_MS, OPENINGS_MAX, OPENINGS_PER_PEER, PING_MS,
-    SILENT_MS, VERSION,
+    ASKED_MS, CARD_EVERY_MS, FUTURE_MS, HANDSHAKE_MS, LINKS_PER_MINUTE, OPENINGS_MAX,
+    OPENINGS_PER_PEER, PING_MS, SILENT_MS, VERSION,
 };
 use crate::link::frame::Deframer;
 use crate::link::{ANSWER_LEN, Ends, Hello, LinkMsg, Opened, Opening, Up};
@@ -39,13 +39,16 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// Strangers may open streams and say nothing: few at a time from one peer, and few in all, of
-    /// which the oldest goes first. What we opened ourselves and what is admitted stays.
-    fn make_room(&mut self, role: Role, ends: &Ends) {
+    /// which the oldest goes first, and those with hints that fit a member last. What we opened ourselves and what
+    /// is admitted stays.
+    fn make_room(&mut self, role: Role, from: &Ends) {
         if role == Role::Initiator {
             return;
         }
         let accepted = |channel: &Channel| match channel {
-            Channel::Opening { role: Role::Responder, ends, .. } => Some(ends.initiator.clone()),
+            Channel::Opening { role: Role::Responder, ends, state, .. } => {
+                Some((ends.initiator == from.initiator, matches!(state, Opening::Listening)))
+            }
             Channel::Opening { .. } | Channel::Up(..) | Channel::Joining(..) => None,
         };
         let openings: Vec<_> = self
@@ -53,11 +56,12 @@ impl<R: CryptoRng> Engine<R> {
             .iter()
             .filter_map(|(link, channel)| Some((*link, accepted(channel)?)))
             .collect();
-        let of_peer = openings.iter().filter(|(_, peer)| *peer == ends.initiator);
+        let of_peer = openings.iter().filter(|(_, (is_of_peer, _))| *is_of_peer);
         let oldest = if of_peer.clone().count() >= OPENINGS_PER_PEER {
             of_peer.map(|(link, _)| *link).next()
         } else if openings.len() >= OPENINGS_MAX {
-            openings.first().map(|(link, _)| *link)
+            let unknown = openings.iter().find(|(_, (_, may_be_anyone))| *may_be_anyone);
+            unknown.or_else(|| openings.first()).map(|(link, _)| *link)
         } else {
             None
         };
@@ -136,6 +140,14 @@ impl<R: CryptoRng> Engine<R> {
     fn on_admitted(&mut self, now: Now, link: LinkId, up: Up, deframer: Deframer) {
         if !self.dag.members().contains(&up.member) {
             return self.close(link); // Their membership ended while they shook hands.
+        }
+        let (since, count) = self.admitted.entry(up.member).or_insert((now.instant, 0));
+        if since.after_ms(60_000) <= now.instant {
+            (*since, *count) = (now.instant, 0);
+        }
+        *count = count.saturating_add(1);
+        if *count > LINKS_PER_MINUTE {
+            return self.close(link);
         }
         let other = self
             .channels

@@ -9,6 +9,7 @@ use crate::engine::{Command, Done, Input, Output, Purpose};
 use crate::hostile::at;
 use crate::ids::{LinkId, RequestId};
 use crate::join::{Candidate, Invitation, Newcomer};
+use crate::limits::OPENINGS_MAX;
 use crate::link::Ends;
 use crate::noise::Role;
 
@@ -132,4 +133,53 @@ fn strangers_keep_no_newcomer_out() {
     // Those who were invited and read why the group meets do not give way to strangers.
     strangers(&mut room, 200, Purpose::Join);
     assert!(room.peers[0].channels.contains_key(&link));
+}
+
+/// Strangers who opened streams faster than a member's handshake goes to and fro put the member out.
+#[test]
+fn strangers_at_the_door_do_not_put_out_who_is_being_let_in() {
+    let mut room = Room::new(2);
+    let ours = LinkId(77);
+    let ends = Ends { initiator: vec![1], responder: vec![0] };
+    let (role, purpose, path) = (Role::Initiator, Purpose::Link, Path::Direct);
+    let now = at(room.ms);
+    room.peers[1].handle(now, Input::Opened { link: ours, role, purpose, ends, path });
+    let says = |room: &mut Room, bytes: Vec<u8>| {
+        if !bytes.is_empty() {
+            room.peers[1].handle(now, Input::Received { link: ours, bytes });
+        }
+        let mut said = Vec::new();
+        while let Some(output) = room.peers[1].poll_output() {
+            if let Output::Transmit { bytes, .. } = output {
+                said.extend(bytes);
+            }
+        }
+        said
+    };
+    let link = knock(&mut room, 5000, (purpose, vec![1]));
+    let a1 = says(&mut room, Vec::new());
+    let (a2, _) = over(&mut room, link, a1);
+    strangers(&mut room, 1000, purpose);
+    let a3 = says(&mut room, a2);
+    let (a4, is_closed) = over(&mut room, link, a3);
+    assert_eq!((a4.len(), is_closed), (50, false), "they are let in");
+    assert!(room.peers[0].channels.len() <= OPENINGS_MAX + 1);
+}
+
+/// A member who came and went a hundred times a second had each time kept and told to whoever listens, until nothing
+/// else was left of what is replayed.
+#[test]
+fn who_comes_and_goes_without_end_is_let_in_once_a_second() {
+    let mut room = Room::new(2);
+    for _ in 0..1000 {
+        room.ms += 10;
+        let (_, theirs) = room.link(1, 0);
+        room.input(0, Input::Closed { link: theirs });
+        room.links.clear();
+    }
+    assert!(room.up[0] <= 60, "{} times", room.up[0]);
+    room.ms += 60_000;
+    room.link(1, 0);
+    room.say(1, "here to stay");
+    assert_eq!(room.entries[0].len(), 1);
 }
