@@ -10,6 +10,7 @@ use libp2p::swarm::{NetworkBehaviour, StreamProtocol};
 use libp2p::{Swarm, SwarmBuilder, noise, tcp, yamux};
 use libp2p::{identify, mdns};
 
+use crate::doors::Doors;
 use crate::error::Error;
 
 /// Stream of a link between two members.
@@ -17,10 +18,17 @@ pub(crate) const LINK: StreamProtocol = StreamProtocol::new("/kith/link/1");
 /// Stream of a join.
 pub(crate) const JOIN: StreamProtocol = StreamProtocol::new("/kith/join/1");
 
-/// Connections from others: still shaking hands, in all, and with one peer.
+/// Connections from others: still shaking hands, in all, and with one peer; and the first two from one address.
 const PENDING_MAX: u32 = 64;
 const INCOMING_MAX: u32 = 256;
 const PER_PEER_MAX: u32 = 4;
+const PENDING_FROM_ONE_MAX: usize = 32;
+const INCOMING_FROM_ONE_MAX: usize = 128;
+/// Streams of one connection: a link, a join, and what libp2p says beside.
+const STREAMS_MAX: u16 = 32;
+/// What may wait to be read over QUIC, on one stream and on one connection.
+const UNREAD_STREAM_MAX: u32 = 1024 * 1024;
+const UNREAD_MAX: u32 = 2 * 1024 * 1024;
 /// A connection without a stream is closed after this.
 const IDLE: Duration = Duration::from_secs(15);
 /// How often the local network is asked, and how long an answer holds.
@@ -41,6 +49,7 @@ const IDENTIFY: &str = "/ipfs/id/1.0.0";
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) doors: Doors,
     pub(crate) streams: libp2p_stream::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
@@ -51,11 +60,14 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
     let runtime = |error: &dyn std::fmt::Display| Error::Runtime(error.to_string());
     let swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, streams)
         .map_err(|error| runtime(&error))?
         .with_quic_config(|mut config| {
             config.keep_alive_interval = QUIC_KEEP_ALIVE;
             config.max_idle_timeout = QUIC_IDLE_MS;
+            config.max_concurrent_stream_limit = STREAMS_MAX.into();
+            config.max_stream_data = UNREAD_STREAM_MAX;
+            config.max_connection_data = UNREAD_MAX;
             config
         })
         .with_behaviour(|key| {
@@ -72,6 +84,7 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
                 .with_max_established_per_peer(Some(PER_PEER_MAX));
             Behaviour {
                 limits: connection_limits::Behaviour::new(limits),
+                doors: Doors::new(PENDING_FROM_ONE_MAX, INCOMING_FROM_ONE_MAX),
                 streams: libp2p_stream::Behaviour::new(),
                 identify: identify::Behaviour::new(unnamed(key.public())),
                 mdns: mdns.into(),
@@ -81,6 +94,12 @@ pub(crate) fn swarm(with_mdns: bool) -> Result<Swarm<Behaviour>, Error> {
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
         .build();
     Ok(swarm)
+}
+
+fn streams() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(STREAMS_MAX.into());
+    config
 }
 
 /// What anyone who connects may know: a key that lives for one run, and the names of our streams. No address of

@@ -11,6 +11,7 @@
 mod address;
 mod behaviour;
 mod config;
+mod doors;
 mod error;
 mod group_task;
 mod handle;
