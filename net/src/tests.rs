@@ -406,3 +406,50 @@ fn a_group_that_panicked_starts_again_from_what_is_durable() {
     wren.say(other, "undisturbed").unwrap();
     until("it runs again", || wren.say(group, "once more").is_ok());
 }
+
+/// Two streams' ends, and what drives them.
+async fn two_ends() -> (Stranger, Stranger, Stream, Stream) {
+    let (mut one, mut other) = (Stranger::new(), Stranger::new());
+    one.swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let mut caught = one.swarm.behaviour().streams.new_control().accept(LINK).unwrap();
+    let address = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = one.swarm.select_next_some().await {
+            break address;
+        }
+    };
+    let (peer, _) = one.beside(other.meet(address)).await;
+    let mut control = other.swarm.behaviour().streams.new_control();
+    let opened = async { control.open_stream(peer, LINK).await.unwrap() };
+    let both = async { tokio::join!(caught.next(), other.beside(opened)) };
+    let (ours, theirs) = one.beside(both).await;
+    (one, other, ours.unwrap().1, theirs)
+}
+
+/// Whoever read nothing kept sixteen megabytes waiting, for half a minute after the stream was closed, and came again
+/// at once.
+#[test]
+fn who_does_not_read_keeps_little_waiting_and_nothing_once_the_stream_is_closed() {
+    run(async {
+        let (mut one, mut other, ours, mut theirs) = two_ends().await;
+        let (incoming, _kept) = tokio::sync::mpsc::channel(1);
+        let pumps = crate::streams::Pumps::start(proto::LinkId(1), ours, incoming);
+        let piece = vec![7; 128 * 1024];
+        let mut taken = 0;
+        let filled = async {
+            while pumps.send(piece.clone()) {
+                taken += piece.len();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        one.beside(other.beside(filled)).await;
+        assert!(taken > 4 * 1024 * 1024, "{taken} bytes: whoever is slow may be slow");
+        assert!(taken < 6 * 1024 * 1024, "{taken} bytes wait");
+        drop(pumps);
+        let pause = tokio::time::sleep(Duration::from_secs(12));
+        one.beside(other.beside(pause)).await;
+        let mut came = Vec::new();
+        let rest = async { drop(theirs.read_to_end(&mut came).await) };
+        one.beside(other.beside(rest)).await;
+        assert!(came.len() < taken - 3 * 1024 * 1024, "{} of {taken} bytes were kept", came.len());
+    });
+}

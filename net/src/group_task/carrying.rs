@@ -84,9 +84,10 @@ impl GroupTask {
 
     /// Bytes came, and more may wait behind them.
     pub(super) async fn on_incoming(&mut self, first: Incoming) -> Result<(), Error> {
-        let mut waiting = Some(first);
+        let (mut waiting, mut turns) = (Some(first), Vec::new());
         for more in (0..TOGETHER).rev() {
-            let Some((link, bytes)) = waiting.take() else { break };
+            let Some(Incoming { link, bytes, turn }) = waiting.take() else { break };
+            turns.extend(turn);
             let input = match bytes {
                 Some(bytes) => Input::Received { link, bytes },
                 None => {
@@ -99,7 +100,10 @@ impl GroupTask {
                 waiting = self.incoming.1.try_recv().ok();
             }
         }
-        self.carry_out().await
+        let done = self.carry_out().await;
+        // Only now those who sent have their turn again.
+        drop(turns);
+        done
     }
 
     /// Something is wanted, and more may wait behind it.
