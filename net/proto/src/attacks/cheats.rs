@@ -87,17 +87,18 @@ fn over(room: &mut Room, link: LinkId, bytes: Vec<u8>) -> (Vec<u8>, bool) {
     room.peers[0].handle(now, Input::Received { link, bytes });
     let (mut answer, mut is_closed) = (Vec::new(), false);
     while let Some(output) = room.peers[0].poll_output() {
-        match output {
-            Output::Transmit { to, bytes } if to == link => answer.extend(bytes),
-            Output::Close(closed) => is_closed |= closed == link,
-            _ => {}
+        is_closed |= matches!(output, Output::Close(closed) if closed == link);
+        if let Output::Transmit { to, bytes } = output
+            && to == link
+        {
+            answer.extend(bytes);
         }
     }
     (answer, is_closed)
 }
 
 /// A first message for whoever has this invitation.
-fn begin_join(room: &mut Room, text: &str, nth: u64) -> Vec<u8> {
+fn begin_join(room: &Room, text: &str, nth: u64) -> Vec<u8> {
     let mut rng = ChaCha12Rng::seed_from_u64(nth);
     let ends = Ends { initiator: vec![200], responder: vec![0] };
     let candidate = Candidate::new(at(room.ms), &mut rng);
@@ -118,7 +119,7 @@ fn strangers_keep_no_newcomer_out() {
     let mut room = Room::new(2);
     let text = invited(&mut room);
     strangers(&mut room, 200, Purpose::Join);
-    let send = begin_join(&mut room, &text, 1);
+    let send = begin_join(&room, &text, 1);
     let link = knock(&mut room, 500, (Purpose::Join, vec![200]));
     assert_eq!(over(&mut room, link, send).0.len(), 50, "their handshake is answered");
     // One stranger, with nonsense on one stream after the other.
@@ -127,7 +128,7 @@ fn strangers_keep_no_newcomer_out() {
         let nonsense = [&[0, 48][..], &[9; 48]].concat();
         assert_eq!(over(&mut room, link, nonsense), (vec![], true));
     }
-    let send = begin_join(&mut room, &text, 2);
+    let send = begin_join(&room, &text, 2);
     let link = knock(&mut room, 900, (Purpose::Join, vec![200]));
     assert_eq!(over(&mut room, link, send).0.len(), 50, "and so it is the next time");
     // Those who were invited and read why the group meets do not give way to strangers.
