@@ -186,3 +186,73 @@ pub const KEY_OPS_PER_DAY_MAX: usize = 4;
 pub const OP_BYTES_PER_DAY_MAX: usize = 64 * 1024;
 /// Adds by one author within seven days, whatever the group's own parameter says.
 pub const ADDS_PER_WEEK_MAX: u16 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    macro_rules! bounds {
+        ($($name:ident),* $(,)?) => {
+            BTreeMap::from([$((stringify!($name), u64::try_from($name).unwrap())),*])
+        };
+    }
+
+    /// "1,024", "1.5 s", "10 min", "7 days" or "4 MiB": in milliseconds or bytes.
+    fn read(value: &str) -> u64 {
+        let value = value.trim().replace(',', "");
+        let (number, unit) = value.split_once(' ').unwrap_or((&value, ""));
+        let unit = match unit {
+            "" | "ms" => 1,
+            "s" => 1000,
+            "min" => 60_000,
+            "h" => 3_600_000,
+            "days" => 86_400_000,
+            "MiB" => 1_048_576,
+            other => panic!("{other}"),
+        };
+        let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+        let [whole, tenths] = [whole, tenths].map(|digits| digits.parse::<u64>().unwrap());
+        whole * unit + tenths * unit / 10
+    }
+
+    #[test]
+    fn every_bound_is_the_one_that_is_written_down() {
+        let mut ours = bounds! {
+            OP_HEADER_MAX, OP_BODY_MAX, OP_BODY_SMALL, OP_DEPS_MAX, HEADS_BEFORE_MERGE,
+            MERGE_STEP_MS, ADMITTERS_MAX, ENTRY_HEADER_MAX, ENTRY_DEPS_MAX, TEXT_MAX, VERSIONS_MAX,
+            PAYLOAD_MAX, NAME_MAX, REASON_MAX, AGREEMENT_MAX, PSEUDONYM_MAX, CARD_EVERY_MS,
+            CARD_ADDRS_MAX, INVITE_ADDRS_MAX, INVITE_LINK_MAX, HOST_MAX, HINTS, HINTS_LARGE,
+            NOISE_MAX, FRAME_PLAIN_MAX, LINK_MSG_MAX, REKEY_EVERY, BATCH_OPS_MAX,
+            BATCH_ENTRIES_MAX, BATCH_BYTES, SERVING_MAX, HEADS_MAX, RANGES_MAX, TIPS_MAX, IDS_MAX,
+            FUTURE_MS, ENDED_SLACK_MS, PARKED_MAX, PARKED_BYTES_MAX, PARKED_EACH_MAX, PARKED_MS,
+            HANDSHAKE_MS, JOIN_READING_MS, JOINS_MAX, JOINS_PER_SECOND, LINKS_MAX,
+            OPENINGS_PER_PEER, OPENINGS_MAX, ASKED_MS, ASKED_ELSEWHERE_MS, OPS_WANTS_PER_SECOND,
+            BRANCHES_MAX, FORKS_MAX, GONE_MAX, BURST_ENTRIES, BURST_BYTES, HOURLY_ENTRIES,
+            HOURLY_BYTES, COMPARE_MS, COMPARE_JITTER_MS, AROUND_MAX, AROUND_BYTES_MAX,
+            CLOCK_OFF_MINUTES, TELL_MS, TELL_JITTER_MS, TELL_MAX, ACK_MS, FULL_MESH_MAX,
+            MESH_DIALS, WELCOME_AFTER_MS, FAREWELL_MS, LEAVE_TOLD_MS, WELCOMES_PER_SPONSOR,
+            HELD_RANGES_MAX, JOIN_BYTES_MAX, PING_MS, SILENT_MS, OUTBOX_MAX, OPS_PER_DAY_MAX,
+            KEY_OPS_PER_DAY_MAX, OP_BYTES_PER_DAY_MAX, ADDS_PER_WEEK_MAX,
+        };
+        let source = include_str!("limits.rs");
+        let constants = source.matches("\npub const ").count();
+        assert_eq!(ours.len() + 3, constants, "all but VERSION, SUITE and FRAME_SIZES");
+        let page = include_str!("../../../docs/protocol.md");
+        let table = page.split("\n## ").find(|part| part.starts_with("Limits\n")).unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        for cells in rows.map(|row| row.split('|').collect::<Vec<_>>()) {
+            let names: Vec<_> = cells[1].split('`').skip(1).step_by(2).collect();
+            let values: Vec<_> = cells[2].split(';').map(read).collect();
+            if names == ["FRAME_SIZES"] {
+                assert_eq!(values, FRAME_SIZES.map(|size| size as u64));
+                continue;
+            }
+            assert_eq!(names.len(), values.len(), "{names:?}");
+            for (name, value) in names.into_iter().zip(values) {
+                assert_eq!(ours.remove(name), Some(value), "{name}");
+            }
+        }
+        assert_eq!(ours, BTreeMap::new(), "not written down");
+    }
+}
