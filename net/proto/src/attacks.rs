@@ -3,6 +3,7 @@
 //! ```text
 //! bytes.rs    24 noncanonical_rejected, 25 length_bombs_allocate_nothing
 //! keys.rs     23 a_public_key_is_32_bytes_wherever_it_stands
+//! forged.rs   words and cards in the name of another, or out of their place
 //! groups.rs   16 one_text_per_id, 32 cross_group_replay
 //! floods.rs   26 absurd_frontier_is_bounded, 28 heads_bounded
 //! joins.rs    30 join_mitm, sas_grinding_blocked, 31 uks_rejected
@@ -17,12 +18,15 @@
 mod bytes;
 mod cheats;
 mod floods;
+mod forged;
 mod found;
 mod groups;
 mod joins;
 mod keys;
 mod paths;
 mod views;
+
+pub(crate) use found::{forge, push};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

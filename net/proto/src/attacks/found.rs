@@ -14,7 +14,11 @@ use crate::limits::{FORKS_MAX, HELD_RANGES_MAX, PING_MS};
 use crate::log::{Ends, EntryBody, Order};
 
 /// An entry of any place, lamport and predecessor.
-fn forge(me: &Member, (seq, prev, lamport): (u32, EntryId, u64), view: Vec<OpId>) -> Entry {
+pub(crate) fn forge(
+    me: &Member,
+    (seq, prev, lamport): (u32, EntryId, u64),
+    view: Vec<OpId>,
+) -> Entry {
     let header = EntryHeader {
         v: 1,
         suite: 1,
@@ -35,7 +39,7 @@ fn forge(me: &Member, (seq, prev, lamport): (u32, EntryId, u64), view: Vec<OpId>
     Entry::sign(header, EntryBody { salt: [1; 16], payload }, me).unwrap()
 }
 
-fn push(entries: &[Entry]) -> LinkMsg {
+pub(crate) fn push(entries: &[Entry]) -> LinkMsg {
     let (space, gone) = (Space::Group, List::default());
     LinkMsg::Entries(Entries { space, entries: List::first(entries.to_vec()), gone, more: false })
 }
