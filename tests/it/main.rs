@@ -16,6 +16,7 @@ mod joining;
 mod living;
 mod membership;
 mod messaging;
+mod ops;
 mod parting;
 mod tidy;
 mod words;

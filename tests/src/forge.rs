@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    Add, Dag, Founding, GroupId, Invite, List, Member, MemberId, MemberKeys, MemberSecrets, Now,
-    Op, OpBody, OpHeader, OpId, Sig, Taken, Text, keys_digest,
+    Add, Dag, Founding, GroupId, GroupParams, Invite, List, Member, MemberId, MemberKeys,
+    MemberSecrets, Now, Op, OpBody, OpHeader, OpId, Sig, Taken, Text, keys_digest,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng as _;
@@ -25,11 +25,18 @@ impl Forge {
     /// A group of one: the founder.
     #[must_use]
     pub fn new(seed: u64) -> (Self, MemberId) {
+        Self::with(GroupParams::default(), seed)
+    }
+
+    /// A group of one, with these numbers.
+    #[must_use]
+    pub fn with(params: GroupParams, seed: u64) -> (Self, MemberId) {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let founding = Founding {
             name: "Tuesday".into(),
             reason: "Company.".into(),
             pseudonym: "Wren".into(),
+            params,
             ..Founding::default()
         };
         let now = Now { unix_ms: super::BEGIN_UNIX_MS, ..Now::default() };
@@ -98,12 +105,26 @@ impl Forge {
         others: &[MemberId],
         wall: u32,
     ) -> Result<OpId, proto::Reject> {
-        let key = MemberSecrets::generate(&mut self.rng);
-        let admitters = [author].into_iter().chain(others.iter().copied());
+        let admitters: Vec<_> = [author].into_iter().chain(others.iter().copied()).collect();
+        self.invite_until(dag, author, &admitters, (wall, u32::MAX))
+    }
+
+    /// Invites with exactly these admitters, until then, in minutes since 1970.
+    ///
+    /// # Errors
+    /// Why it is not valid.
+    pub fn invite_until(
+        &mut self,
+        dag: &mut Dag,
+        author: MemberId,
+        admitters: &[MemberId],
+        (wall, expires): (u32, u32),
+    ) -> Result<OpId, proto::Reject> {
+        let key = self.stranger();
         let body = OpBody::Invite(Invite {
             inv_pk: key.public().ik,
-            admitters: List::first(admitters),
-            expires: u32::MAX,
+            admitters: List::first(admitters.iter().copied()),
+            expires,
         });
         let id = self.make(dag, author, &body, wall)?;
         self.invites.insert(id, key);
@@ -121,18 +142,39 @@ impl Forge {
         invite: OpId,
         wall: u32,
     ) -> Result<MemberId, proto::Reject> {
-        let secrets = MemberSecrets::generate(&mut self.rng);
-        let keys: MemberKeys = secrets.public();
+        let secrets = self.stranger();
+        let keys = secrets.public();
+        self.add_keys(dag, author, (invite, wall), (secrets, keys))
+    }
+
+    /// Lets someone in who shows these public keys; they sign with their own.
+    ///
+    /// # Errors
+    /// Why it is not valid.
+    pub fn add_keys(
+        &mut self,
+        dag: &mut Dag,
+        author: MemberId,
+        (invite, wall): (OpId, u32),
+        (secrets, keys): (MemberSecrets, MemberKeys),
+    ) -> Result<MemberId, proto::Reject> {
         let member = keys.member_id(&self.group);
         let (prekey, subkey) = (secrets.first_prekey(wall), secrets.first_subkey());
         let digest = keys_digest(&keys, &prekey, &subkey);
         let parts: [&[u8]; 3] = [&self.group.0, &invite.0, &digest];
-        let join_sig: Sig = self.invites[&invite].sign_as_member(proto::Label::AddSig, &parts);
+        // With an invitation that nobody made, they sign with their own key.
+        let key = self.invites.get(&invite).unwrap_or(&secrets);
+        let join_sig: Sig = key.sign_as_member(proto::Label::AddSig, &parts);
         let self_sig = secrets.sign_as_member(proto::Label::AddSig, &parts);
         let add = Add { invite, keys, prekey, subkey, join_sig, self_sig };
         self.make(dag, author, &OpBody::Add(Box::new(add)), wall)?;
         self.people.insert(member, secrets);
         Ok(member)
+    }
+
+    /// Someone's keys who is no member.
+    pub fn stranger(&mut self) -> MemberSecrets {
+        MemberSecrets::generate(&mut self.rng)
     }
 
     /// Invites and lets in in one go.
