@@ -337,3 +337,31 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(seq: u32, by: u8) -> Instead {
+        let (of, author) = (EntryId([1; 32]), MemberId([2; 32]));
+        Instead { of, author, seq, by: [by; 32] }
+    }
+
+    #[test]
+    fn of_two_edits_the_later_is_shown_and_of_two_at_once_the_same_one_to_everyone() {
+        let shown = |new: Instead, old: Instead| new.is_newer_than(&old);
+        assert!(shown(edit(2, 1), edit(1, 0)) && !shown(edit(1, 0), edit(2, 1)));
+        assert!(shown(edit(2, 1), edit(2, 9)) && !shown(edit(2, 9), edit(2, 1)));
+        assert!(!shown(edit(2, 1), edit(2, 1)), "what came twice changes nothing");
+        assert!(shown(edit(0, 9), edit(u32::MAX, 0)), "what is not signed yet gives way");
+        assert!(shown(edit(u32::MAX, 9), edit(u32::MAX, 0)), "to what is written after it too");
+    }
+
+    #[test]
+    fn an_engine_begins_with_who_holds_what_and_reads_what_was_said() {
+        let member = MemberId([1; 32]);
+        assert!(Change::Held(member, 3).is_kept_in_memory());
+        assert!(!Change::Instead(edit(1, 1)).is_kept_in_memory());
+        assert!(!Change::Notice(Notice::MemberLeft(member)).is_kept_in_memory());
+    }
+}

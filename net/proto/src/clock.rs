@@ -106,4 +106,25 @@ mod tests {
         clock.forget(&MemberId([2; 32]));
         assert!(!clock.is_off(now));
     }
+
+    #[test]
+    fn of_many_clocks_the_one_in_the_middle_tells_and_five_minutes_are_nothing() {
+        let now = Now { instant: Instant(0), unix_ms: 1_795_176_000_000 };
+        let off = |ahead: &[i64]| {
+            let mut clock = Clock::default();
+            for (member, ahead) in (0..).zip(ahead) {
+                let theirs = u32::try_from(i64::from(now.minutes()) + ahead).unwrap();
+                clock.heard(now, MemberId([member; 32]), theirs);
+            }
+            clock.off(now)
+        };
+        assert_eq!(off(&[5, 5]), None);
+        assert_eq!(off(&[6, 6]), Some(6));
+        assert_eq!(off(&[-6, -6]), Some(-6));
+        assert_eq!(off(&[-90, 7, 8, 9]), Some(7), "of five");
+        assert_eq!(off(&[8, 9, 90]), Some(8), "of two in the middle the one nearer to ours");
+        assert_eq!(off(&[-8, -9, -90]), Some(-8));
+        assert_eq!(off(&[-90, 90, 90, 90]), Some(90), "however far");
+        assert_eq!(off(&[0, 90, 90]), None, "ours is one of the two");
+    }
 }

@@ -188,3 +188,90 @@ impl<R: CryptoRng> Engine<R> {
         if self.clock.is_off(now) { Refusal::ClockIsOff } else { Refusal::ClockWentBack }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Command, Input};
+    use crate::hostile::{Room, at};
+    use crate::ids::RequestId;
+
+    fn leave(room: &mut Room, who: usize) -> Vec<Done> {
+        let request = RequestId(0);
+        room.input(who, Input::Command { request, command: Command::Leave })
+    }
+
+    #[test]
+    fn who_left_tells_others_for_two_weeks_and_who_did_not_is_never_done() {
+        let mut room = Room::new(2);
+        let years = at(1 << 40);
+        let founder = &room.peers[0];
+        assert!(!founder.has_left() && !founder.is_over(years));
+        leave(&mut room, 0);
+        let founder = &room.peers[0];
+        let left = minutes_to_unix_ms(founder.dag.left_at(&founder.me.id).unwrap());
+        let after = |ms| Now { unix_ms: left + ms, ..at(0) };
+        assert!(founder.has_left());
+        assert!(founder.is_leaving(after(LEAVE_TOLD_MS - 1)));
+        assert!(!founder.is_over(after(LEAVE_TOLD_MS - 1)));
+        assert!(!founder.is_leaving(after(LEAVE_TOLD_MS)) && founder.is_over(after(LEAVE_TOLD_MS)));
+    }
+
+    #[test]
+    fn who_left_waits_ten_seconds_for_one_who_does_not_say_that_they_heard() {
+        let mut room = Room::new(2);
+        let (ours, theirs) = room.link(0, 1);
+        // Nothing that the second says arrives any more.
+        room.links.remove(&(1, theirs));
+        leave(&mut room, 0);
+        room.wait(FAREWELL_MS - 100);
+        assert!(room.peers[0].up(ours).is_some(), "they may yet say it");
+        room.wait(100);
+        assert!(room.peers[0].up(ours).is_none());
+    }
+
+    #[test]
+    fn who_left_hears_nothing_more_and_looks_for_nobody_who_knows() {
+        let mut room = Room::new(3);
+        room.link(0, 1);
+        leave(&mut room, 0);
+        let lookup = |room: &Room| room.peers[0].unreached().map(|(of, _)| of).collect::<Vec<_>>();
+        assert_eq!(lookup(&room), [room.peers[2].me.id], "the second said that they heard");
+        let (ours, theirs) = room.link(0, 2);
+        assert!(room.peers[0].up(ours).is_none() && room.peers[2].up(theirs).is_none());
+        assert_eq!(lookup(&room), [], "so did the third");
+    }
+
+    #[test]
+    fn with_a_clock_that_is_off_one_can_leave_and_do_nothing_else() {
+        let mut room = Room::new(3);
+        let now = at(room.ms);
+        for other in [1, 2] {
+            let id = room.peers[other].me.id;
+            room.peers[0].clock.heard(now, id, now.minutes() + 60);
+        }
+        let founder = &mut room.peers[0];
+        let invited = founder.invite(now, 3600, &[]);
+        assert_eq!(invited, Err(Refusal::ClockIsOff));
+        assert_eq!(founder.sign_op(now, &OpBody::Merge), Err(Reject::Early));
+        assert_eq!(founder.leave(now), Ok(Done::Nothing));
+        assert!(founder.has_left());
+    }
+    #[test]
+    fn nobody_is_counted_in_before_this_device_knows_what_it_said_before() {
+        let mut room = Room::new(3);
+        let newcomer = room.peers[2].me.id;
+        let later = at(WELCOME_AFTER_MS);
+        let peer = &mut room.peers[1];
+        let arrival =
+            Arrival { member: newcomer, first_seen_ms: at(0).unix_ms, is_objected: false };
+        peer.arrivals.insert(newcomer, arrival);
+        peer.welcome_those_due(later);
+        assert!(!peer.dag.has_welcomed(&peer.me.id, &newcomer), "nobody was met yet");
+        peer.may_sign = true;
+        peer.welcome_those_due(at(WELCOME_AFTER_MS - 1));
+        assert!(!peer.dag.has_welcomed(&peer.me.id, &newcomer), "a week is not over");
+        peer.welcome_those_due(later);
+        assert!(peer.dag.has_welcomed(&peer.me.id, &newcomer));
+    }
+}

@@ -308,6 +308,13 @@ mod tests {
     }
 
     #[test]
+    fn the_words_to_compare_are_others_for_every_member_and_every_group() {
+        let words = |group, member| safety(&GroupId([group; 32]), &MemberId([member; 32]));
+        assert_ne!(words(1, 1), words(1, 2));
+        assert_ne!(words(1, 1), words(2, 1));
+    }
+
+    #[test]
     fn secrets_do_not_show_in_debug() {
         let secrets = MemberSecrets::generate(&mut ChaCha12Rng::seed_from_u64(1));
         assert_eq!(format!("{secrets:?}"), "MemberSecrets(..)");
