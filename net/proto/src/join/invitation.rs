@@ -292,6 +292,26 @@ mod tests {
     }
 
     #[test]
+    fn what_leads_back_to_the_same_machine_is_told_from_what_leads_elsewhere() {
+        let name = |name: &str| Text::new(name).unwrap();
+        let home = Ipv6Addr::LOCALHOST.octets();
+        for addr in [Addr::Tcp4([127, 0, 0, 1], 1), Addr::Quic4([127, 9, 0, 1], 1)] {
+            assert!(addr.is_loopback(), "{addr:?}");
+        }
+        for addr in [Addr::Tcp6(home, 1), Addr::Quic6(home, 1), Addr::Dns(name("LocalHost"), 1)] {
+            assert!(addr.is_loopback(), "{addr:?}");
+        }
+        for addr in [
+            Addr::Tcp4([10, 0, 0, 1], 1),
+            Addr::Quic6([7; 16], 1),
+            Addr::Dns(name("kith.example"), 1),
+            Addr::MeetingPoint(name("kith.example"), 1),
+        ] {
+            assert!(!addr.is_loopback(), "{addr:?}");
+        }
+    }
+
+    #[test]
     fn a_link_is_to_one_group() {
         assert!(invitation().is_to(&GroupId([1; 32])));
         assert!(!invitation().is_to(&GroupId([2; 32])));
