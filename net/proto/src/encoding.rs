@@ -247,6 +247,12 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_what_was_written() {
+        let text = Text::<8>::new("two").unwrap();
+        assert_eq!((&*text, text.clone().into_string()), ("two", "two".to_owned()));
+    }
+
+    #[test]
     fn a_list_text_or_bytes_over_its_bound_is_refused() {
         assert_eq!(
             decode::<List<u8, 2>>(&encode(&[1_u8, 2, 3].to_vec()), 64),

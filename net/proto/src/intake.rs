@@ -456,3 +456,44 @@ pub(crate) fn accepted(
         entry: entry.clone(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::{Peer, Room};
+    use crate::log::Own;
+
+    /// How many of these of an author's entries are remembered as gone, and for how many it is waited.
+    fn end(peer: &mut Peer, author: MemberId, seqs: impl Iterator<Item = u32>) -> (usize, usize) {
+        let own = |seq: u32| {
+            let mut id = [0; 32];
+            id[..4].copy_from_slice(&seq.to_be_bytes());
+            Own { seq, id: EntryId(id) }
+        };
+        let (mut all, mut awaited) = (0, 0);
+        for seq in seqs {
+            let versions = Versions::new(vec![own(seq)]).unwrap();
+            for change in peer.end_bodies(author, &versions) {
+                let Change::Gone(gone) = change else { panic!() };
+                assert!(gone.is_shown);
+                (all, awaited) = (all + 1, awaited + usize::from(gone.is_awaited));
+            }
+        }
+        (all, awaited)
+    }
+
+    #[test]
+    fn take_backs_of_words_that_never_come_fill_no_memory_and_take_nobody_elses_place() {
+        let mut room = Room::new(3);
+        room.link(0, 1);
+        room.say(1, "words that are here");
+        let [second, third] = [1, 2].map(|who: usize| room.peers[who].me.id);
+        let max = u32::try_from(GONE_MAX).unwrap();
+        let peer = &mut room.peers[0];
+        assert_eq!(end(peer, second, 1..=max), (GONE_MAX, GONE_MAX));
+        assert_eq!(end(peer, second, max + 1..max + 9), (0, 0), "too many");
+        assert_eq!(end(peer, second, 0..1), (1, 0), "what is here is gone at once");
+        assert_eq!(end(peer, third, 0..5), (5, 5), "another's are their own");
+        assert_eq!(peer.tally().gone, GONE_MAX + 5);
+    }
+}

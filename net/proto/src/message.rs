@@ -143,6 +143,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_the_bound_with_its_padding_is_too_long() {
+        // The greatest padded length that is not over it.
+        let fits = 36 * 2048;
+        assert!(padded_len(fits) <= PAYLOAD_MAX && padded_len(fits + 1) > PAYLOAD_MAX);
+        assert_eq!(pad(vec![1; fits - 1]).map(|padded| padded.len()), Ok(fits));
+        assert_eq!(pad(vec![1; fits]), Err(Reject::TooLong));
+        let mut payload = vec![0; PAYLOAD_MAX];
+        payload[fits] = 0x80;
+        assert_eq!(unpad(&payload), Err(Reject::Encoding));
+        payload.push(0);
+        assert_eq!(unpad(&payload), Err(Reject::TooLong));
+    }
+
+    #[test]
     fn padding_has_one_form() {
         let payload = pad(b"abc".to_vec()).unwrap();
         assert_eq!(unpad(&payload), Ok(&b"abc"[..]));

@@ -201,11 +201,16 @@ impl<R: CryptoRng> Engine<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attacks::{forge, push};
     use crate::control::{OpBody, OpHeader};
-    use crate::encoding::List;
+    use crate::encoding::{Bytes, List};
+    use crate::hostile::{Room, at};
     use crate::ids::GroupId;
     use crate::kdf::Label;
     use crate::keys::Sig;
+    use crate::limits::PAYLOAD_MAX;
+    use crate::link::{LinkMsg, Ops};
+    use crate::log::EntryBody;
 
     fn item(nth: u32, account: Account) -> Item {
         let header = OpHeader {
@@ -240,6 +245,42 @@ mod tests {
         }
         assert!(parking.items.len() <= PARKED_MAX && parking.bytes <= PARKED_BYTES_MAX);
         assert_eq!(parking.bytes, parking.items.iter().map(|item| item.what.size()).sum::<usize>());
+    }
+
+    #[test]
+    fn what_waits_takes_no_more_room_than_is_set_aside_for_it() {
+        let (mut parking, mut room) = (Parking::default(), 0);
+        for link in 0..70 {
+            let payload = Bytes::new(vec![0; PAYLOAD_MAX]).unwrap();
+            let body = EntryBody { salt: [link; 16], payload };
+            let sig = Sig::sign(&[1; 32], Label::EntrySig, &[]);
+            let entry = Entry { header: Bytes::new(vec![1]).unwrap(), sig, body: Some(body) };
+            let account = Account::Link(Some(LinkId(link.into())));
+            parking.push(Item { what: Parked::Entry(entry), account, since: Instant(0) });
+            room = room.max(parking.bytes);
+            assert!(parking.bytes <= PARKED_BYTES_MAX, "{link}");
+        }
+        assert!(room > PARKED_BYTES_MAX - 2 * PAYLOAD_MAX, "it is used");
+        assert!(
+            parking.items.len() >= PARKED_BYTES_MAX / PAYLOAD_MAX - 1,
+            "the oldest go, one by one"
+        );
+    }
+
+    /// Not a minute later, when all that waits is tried again.
+    #[test]
+    fn words_that_came_before_the_op_they_name_are_shown_when_it_comes() {
+        let mut room = Room::new(2);
+        let (link, _) = room.link(1, 0);
+        let me = room.peers[1].me.clone();
+        let header = room.peers[1].dag.next_header(&me.id, at(room.ms).minutes());
+        let sign = |label: Label, parts: &[&[u8]]| me.secrets.sign_as_member(label, parts);
+        let op = Op::sign(header, &OpBody::Merge, sign).unwrap();
+        let entry = forge(&me, (0, crate::ids::EntryId::ZERO, 1), vec![op.id()]);
+        room.force(1, link, &push(std::slice::from_ref(&entry)));
+        assert_eq!((room.entries[0].len(), room.peers[0].tally().parked), (0, 1));
+        room.force(1, link, &LinkMsg::Ops(Ops { ops: List::first([op]), more: false }));
+        assert_eq!((&room.entries[0][..], room.peers[0].tally().parked), (&[entry][..], 0));
     }
 
     #[test]

@@ -384,3 +384,17 @@ impl OpBody {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_ops_is_counted_by_their_bytes() {
+        let header = Bytes::new(vec![1; 300]).unwrap();
+        let sig = Sig::sign(&[1; 32], Label::OpSig, &[]);
+        let op = Op { header, sig, body: Bytes::new(vec![2; 700]).unwrap() };
+        let bytes = encoding::encode(&op).len();
+        assert!((bytes..bytes + 8).contains(&op.size()), "{} for {bytes}", op.size());
+    }
+}

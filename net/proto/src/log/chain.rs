@@ -298,6 +298,88 @@ mod tests {
     }
 
     #[test]
+    fn of_many_entries_under_one_number_the_four_with_the_smallest_ids_stay() {
+        let (mut log, author) = (Log::default(), MemberId([1; 32]));
+        let id = |n: u8| EntryId([n; 32]);
+        log.note(id(50), &header(author, 7), Vec::new());
+        for n in [40, 30, 20] {
+            let beside = log.branches(&author, 7).unwrap();
+            assert!(log.may_branch((&author, 7), &beside, id(n)));
+            log.note(id(n), &header(author, 7), beside);
+        }
+        let beside = log.branches(&author, 7).unwrap();
+        assert!(!log.may_branch((&author, 7), &beside, id(60)), "there are four that are smaller");
+        assert!(log.may_branch((&author, 7), &beside, id(10)));
+        let changes = log.note(id(10), &header(author, 7), beside);
+        assert!(changes.contains(&Change::Displaced(id(50))), "the greatest is kept no more");
+        let ids = log.branches(&author, 7).unwrap();
+        assert_eq!(ids.iter().map(|one| one.id).collect::<Vec<_>>(), [10, 20, 30, 40].map(id));
+        assert_eq!(log.chain(&author).unwrap().id, id(10), "the chain goes on from the smallest");
+    }
+
+    #[test]
+    fn under_so_many_numbers_and_no_more_may_one_author_have_several_entries() {
+        let (mut log, author) = (Log::default(), MemberId([1; 32]));
+        let id = |n: u8| EntryId([n; 32]);
+        let last = u32::try_from(FORKS_MAX).unwrap();
+        for seq in 0..=last {
+            log.note(id(9), &header(author, seq), Vec::new());
+        }
+        for seq in 0..last {
+            let beside = log.branches(&author, seq);
+            let beside = beside.unwrap_or_else(|| vec![Branch::of(id(9), &header(author, seq))]);
+            assert!(log.may_branch((&author, seq), &beside, id(8)) && log.may_mark(&author));
+            log.note(id(8), &header(author, seq), beside);
+        }
+        let beside = log.branches(&author, last).unwrap();
+        assert!(!log.may_branch((&author, last), &beside, id(8)), "one number too many");
+        assert!(!log.may_mark(&author) && log.mark(author, last, (beside, true)).is_none());
+        let beside = log.branches(&author, 0).unwrap();
+        assert!(
+            log.may_branch((&author, 0), &beside, id(7)),
+            "beside two there is room for a third"
+        );
+        assert!(log.mark(author, 0, (beside, true)).is_some());
+        assert!(log.may_mark(&MemberId([2; 32])), "nobody else has to do with it");
+        assert_eq!(log.marks(), FORKS_MAX);
+    }
+
+    #[test]
+    fn a_mark_that_tells_of_a_broken_rule_is_not_taken_away_by_one_more_entry() {
+        let (mut log, author) = (Log::default(), MemberId([1; 32]));
+        let id = |n: u8| EntryId([n; 32]);
+        log.note(id(9), &header(author, 3), Vec::new());
+        let stands = log.branches(&author, 3).unwrap();
+        log.mark(author, 3, (stands.clone(), true));
+        assert!(!log.is_forked(&author, 3), "one entry alone");
+        log.note(id(8), &header(author, 3), stands);
+        assert!(log.is_forked(&author, 3) && log.forks_of(&author).all(|fork| fork.is_broken));
+    }
+
+    #[test]
+    fn what_is_marked_is_marked_after_a_restart() {
+        let (mut log, author) = (Log::default(), MemberId([1; 32]));
+        let branches = vec![Branch::of(EntryId([3; 32]), &header(author, 3))];
+        let fork = Fork { author, seq: 3, branches, is_broken: true };
+        log.restore_fork(fork.clone());
+        assert!(log.forks_of(&author).eq([&fork]) && log.marks() == 1);
+    }
+
+    #[test]
+    fn a_chain_in_too_many_pieces_takes_in_only_what_touches_one() {
+        let author = MemberId([1; 32]);
+        let pieces = u32::try_from(HELD_RANGES_MAX).unwrap();
+        let few = log(&(1..pieces).map(|n| n * 10).collect::<Vec<_>>());
+        assert!(!few.is_in_pieces(&author, 5), "one more piece is kept");
+        let many = log(&(1..=pieces).map(|n| n * 10).collect::<Vec<_>>());
+        for (seq, is_too_much) in [(5, true), (8, true), (9, false), (11, false), (12, true)] {
+            assert_eq!(many.is_in_pieces(&author, seq), is_too_much, "{seq}");
+        }
+        assert!(!many.is_in_pieces(&MemberId([2; 32]), 5));
+        assert!(many.has_gap(&author) && !log(&[1, 2]).has_gap(&author));
+    }
+
+    #[test]
     fn what_is_missing_is_the_rest_newest_first() {
         let author = MemberId([1; 32]);
         let log = log(&[2, 4, 3, 7]);
