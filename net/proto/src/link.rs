@@ -241,3 +241,28 @@ fn shuffle<T>(items: &mut [T], rng: &mut impl CryptoRng) {
         items.swap(last, other.unwrap_or(0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha12Rng;
+    use rand_core::SeedableRng as _;
+
+    #[test]
+    fn the_number_of_hints_tells_only_whether_a_group_is_large() {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let ends = Ends { initiator: vec![1], responder: vec![2] };
+        for (others, hints) in [(0, HINTS), (1, HINTS), (64, HINTS), (65, HINTS_LARGE)] {
+            let pair = |n: u8| {
+                let (hint, psk) = (Zeroizing::new([n; 32]), Zeroizing::new([n; 32]));
+                (MemberId([n; 32]), Pair { hint, psk, nk: [n; 32] })
+            };
+            let pairs = Pairs((0..others).map(pair).collect());
+            let (Opening::Hinted { hello, .. }, _) = Opening::initiate(&pairs, &ends, &mut rng)
+            else {
+                panic!()
+            };
+            assert_eq!(hello.len(), 1 + NONCE_LEN + hints * HINT_LEN, "{others} others");
+        }
+    }
+}

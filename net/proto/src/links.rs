@@ -442,3 +442,159 @@ impl<R: CryptoRng> Engine<R> {
 const fn matters_to_leaver(message: &LinkMsg) -> bool {
     matches!(message, LinkMsg::Hello(_) | LinkMsg::OpsWant(_) | LinkMsg::Ops(_) | LinkMsg::Ping(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Addr;
+    use crate::engine::{Command, Input, Output, Purpose};
+    use crate::hostile::{Peer, Room, at};
+    use crate::ids::RequestId;
+
+    fn command(peer: &mut Peer, ms: u64, command: Command) -> (Vec<Change>, usize) {
+        peer.handle(at(ms), Input::Command { request: RequestId(0), command });
+        let (mut changes, mut sent) = (Vec::new(), 0);
+        while let Some(output) = peer.poll_output() {
+            match output {
+                Output::Persist(some) => changes.extend(some),
+                Output::Transmit { .. } => sent += 1,
+                Output::Load { .. } | Output::Close(_) | Output::Event(_) => {}
+            }
+        }
+        (changes, sent)
+    }
+
+    #[test]
+    fn where_someone_can_be_reached_now_is_heard_by_everyone_linked_and_once() {
+        let mut room = Room::new(3);
+        room.link(0, 1);
+        room.link(2, 0);
+        room.ms += CARD_EVERY_MS;
+        let addr = Addr::Tcp4([1; 4], 4001);
+        let reachable = Command::Reachable(vec![addr.clone()]);
+        room.input(0, Input::Command { request: RequestId(0), command: reachable.clone() });
+        let founder = [room.peers[0].me.id].into();
+        for other in [1, 2] {
+            let known = room.peers[other].addresses_of(&founder);
+            assert_eq!(known, std::slice::from_ref(&addr), "person {other}");
+        }
+        let ms = room.ms + CARD_EVERY_MS;
+        assert_eq!(command(&mut room.peers[0], ms, reachable).1, 0, "nothing has changed");
+        assert_eq!(command(&mut room.peers[0], ms, Command::Reachable(vec![])).1, 2);
+    }
+
+    #[test]
+    fn where_someone_was_met_is_written_once_and_tried_first() {
+        let mut room = Room::new(2);
+        let member = room.peers[1].me.id;
+        let addr = |n: u8| Addr::Tcp4([n; 4], 4001);
+        let founder = &mut room.peers[0];
+        let met = |n| Command::Met(member, addr(n));
+        assert_eq!(command(founder, 0, met(1)).0, [Change::Met(member, addr(1))]);
+        assert_eq!(command(founder, 0, met(1)).0, []);
+        assert_eq!(command(founder, 0, met(2)).0, [Change::Met(member, addr(2))]);
+        assert!(founder.unreached().eq([(member, vec![addr(2)])]));
+    }
+
+    #[test]
+    fn a_card_stays_the_same_for_twelve_hours() {
+        let mut room = Room::new(2);
+        let founder = room.peers[0].me.id;
+        let mut made = |ms| {
+            room.ms = ms;
+            room.link(0, 1);
+            room.peers[1].cards[&founder].wall - at(0).unix_ms
+        };
+        let half_a_day = 12 * 3600 * 1000;
+        assert_eq!(made(1_000), 1_000);
+        assert_eq!(made(1_000 + half_a_day - 1), 1_000);
+        assert_eq!(made(1_000 + half_a_day), 1_000 + half_a_day);
+    }
+
+    #[test]
+    fn a_stream_over_which_nobody_is_let_in_within_ten_seconds_is_closed() {
+        for purpose in [Purpose::Link, Purpose::Join] {
+            let mut room = Room::new(1);
+            let peer = &mut room.peers[0];
+            let (link, role, path) = (LinkId(1), Role::Responder, Path::Lan);
+            let ends = Ends { initiator: vec![1], responder: vec![2] };
+            peer.handle(at(0), Input::Opened { link, role, purpose, ends, path });
+            assert_eq!(peer.poll_timeout(), Some(Instant(HANDSHAKE_MS)));
+            peer.handle(at(HANDSHAKE_MS - 1), Input::Tick);
+            assert_eq!(peer.tally().channels, 1);
+            peer.handle(at(HANDSHAKE_MS), Input::Tick);
+            assert_eq!(peer.tally().channels, 0);
+        }
+    }
+
+    #[test]
+    fn what_two_hold_is_compared_by_pings_and_said_ever_more_rarely_while_it_stays_unlike() {
+        let mut room = Room::new(3);
+        let (ours, theirs) = room.link(1, 0);
+        room.wait(12_000);
+        let mut ms = room.ms;
+        let [first, second] = &mut room.peers[..2] else { panic!() };
+        let equal = first.short_digest_for(&second.me.id);
+        assert_eq!(equal, second.short_digest_for(&first.me.id));
+        assert_ne!(equal, 0, "which would tell nothing");
+        let mut says = |digest: u64, after_ms| {
+            ms += after_ms;
+            let bytes = second.up(ours).unwrap().seal(&LinkMsg::Ping(digest)).unwrap();
+            first.handle(at(ms), Input::Received { link: theirs, bytes });
+            let frontiers = std::iter::from_fn(|| first.poll_output())
+                .filter(|output| matches!(output, Output::Transmit { .. }))
+                .count();
+            (first.up(theirs).unwrap().unlike, frontiers)
+        };
+        assert_eq!(says(0, PING_MS / 2), (0, 0), "who is not linked yet tells nothing");
+        assert_eq!(says(equal, PING_MS / 2), (0, 0));
+        assert_eq!(says(7, PING_MS / 2 - 1), (0, 0), "sooner than it is due");
+        let told: Vec<_> = (0..8).map(|_| says(7, PING_MS / 2)).collect();
+        let told_frontiers: Vec<_> = told.iter().map(|(_, frontiers)| *frontiers).collect();
+        assert_eq!(told_frontiers, [0, 1, 0, 1, 0, 0, 0, 1]);
+        assert_eq!(told.last(), Some(&(8, 1)));
+        assert_eq!(says(8, PING_MS / 2), (2, 1), "something else is missing");
+        assert_eq!(says(equal, PING_MS / 2), (0, 0));
+    }
+
+    /// Hands over what one has to send, and gives how many pieces that were.
+    fn hand_over(from: &mut Peer, to: &mut Peer, link: LinkId) -> usize {
+        let mut pieces = 0;
+        while let Some(output) = from.poll_output() {
+            if let Output::Transmit { bytes, .. } = output {
+                pieces += 1;
+                to.handle(at(1), Input::Received { link, bytes });
+            }
+        }
+        pieces
+    }
+
+    /// What the responder says before the initiator's first message could be for someone who replays the
+    /// initiator's handshake (Noise, section 7.7).
+    #[test]
+    fn whoever_is_called_says_nothing_before_whoever_calls() {
+        let mut room = Room::new(2);
+        let [caller, called] = &mut room.peers[..] else { panic!() };
+        let link = LinkId(1);
+        let ends = Ends { initiator: vec![1], responder: vec![2] };
+        for (peer, role) in [(&mut *caller, Role::Initiator), (&mut *called, Role::Responder)] {
+            let (purpose, path, ends) = (Purpose::Link, Path::Lan, ends.clone());
+            peer.handle(at(0), Input::Opened { link, role, purpose, ends, path });
+        }
+        assert_eq!(hand_over(caller, called, link), 1, "hints");
+        assert_eq!(hand_over(called, caller, link), 1, "the answer to them");
+        assert_eq!(hand_over(caller, called, link), 1, "a handshake message");
+        assert!(called.up(link).is_some(), "to the called one it is a link now");
+        assert_eq!(hand_over(called, caller, link), 1, "a handshake message and nothing else");
+        called.handle(at(PING_MS), Input::Tick);
+        assert_eq!(hand_over(called, caller, link), 0, "not even that they are here");
+        // The caller said Hello: what is news after that, the Hello did not tell.
+        assert!(caller.up(link).is_some_and(|up| up.said_hello && !up.hello_is_stale));
+        caller.after_new_ops(at(1));
+        assert!(caller.up(link).is_some_and(|up| up.hello_is_stale));
+        hand_over(caller, called, link);
+        assert!(called.up(link).is_some_and(|up| up.said_hello && up.greeted));
+        called.after_new_ops(at(1));
+        assert!(called.up(link).is_some_and(|up| !up.hello_is_stale));
+    }
+}

@@ -197,3 +197,115 @@ impl<R: CryptoRng> Engine<R> {
         self.send(link, &LinkMsg::Frontier(frontier));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::attacks::{forge, push};
+    use crate::hostile::Room;
+    use crate::ids::EntryId;
+    use crate::link::Want;
+
+    #[test]
+    fn in_a_small_group_nobody_hears_twice_what_its_author_said_to_all() {
+        let mut room = Room::new(4);
+        for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
+            room.link(a, b);
+        }
+        room.say(0, "to all");
+        room.wait(1_000);
+        for who in 1..4 {
+            assert_eq!(room.entries[who].len(), 1, "person {who}");
+            assert_eq!(room.peers[who].tally().duplicates, 0, "person {who}");
+        }
+    }
+
+    #[test]
+    fn an_author_hears_within_a_second_up_to_where_their_words_are_held() {
+        let mut room = Room::new(3);
+        room.link(0, 1);
+        room.link(1, 2);
+        let [first, second] = [0, 1].map(|who: usize| room.peers[who].me.id);
+        for seq in 0..3 {
+            room.say(0, "words");
+            room.wait(ACK_MS);
+            assert_eq!(*room.peers[0].held_by(), BTreeMap::from([(second, seq)]));
+        }
+        room.wait(2 * ACK_MS);
+        assert_eq!(room.entries[2].len(), 3, "told by the second");
+        assert!(!room.peers[2].acks.contains(&first), "who is not here is owed no word");
+    }
+    /// As in a large group, where not everyone is linked with everyone.
+    fn enlarge(room: &mut Room) {
+        let others = (0..65).map(|n| MemberId([n; 32])).collect();
+        for peer in &mut room.peers {
+            peer.mesh.refresh(&others, &BTreeSet::new(), &mut peer.rng);
+        }
+    }
+
+    #[test]
+    fn in_a_large_group_a_link_over_which_words_came_twice_is_told_of_them_until_it_asks() {
+        let mut room = Room::new(3);
+        let (ours, theirs) = room.link(1, 0);
+        enlarge(&mut room);
+        let me = room.peers[1].me.clone();
+        let heads = room.peers[1].dag.heads();
+        let entry = forge(&me, (0, EntryId::ZERO, 1), heads);
+        room.force(1, ours, &push(std::slice::from_ref(&entry)));
+        assert!(room.peers[1].up(ours).unwrap().is_eager, "it was new");
+        room.force(1, ours, &push(&[entry]));
+        assert!(!room.peers[1].up(ours).unwrap().is_eager, "it came twice");
+        assert!(!room.peers[0].up(theirs).unwrap().is_fed);
+        let (space, ranges) = (Space::Group, List::first([(me.id, 0, 0)]));
+        room.force(0, theirs, &LinkMsg::Want(Want { space, ranges, ids: List::default() }));
+        assert!(room.peers[1].up(ours).unwrap().is_eager, "they want what they are only told of");
+        // An answer that brings what came meanwhile from elsewhere is none of that.
+        room.peers[0].up(theirs).unwrap().is_fed = true;
+        let now = room.peers[0].up(theirs).unwrap().heard;
+        let up = room.peers[0].up(theirs).unwrap();
+        (up.asked, up.asked_at) = (vec![(me.id, 0, 0)], Some(now));
+        let again = room.entries[0][0].clone();
+        room.force(1, ours, &push(&[again]));
+        assert!(room.peers[0].up(theirs).unwrap().is_fed);
+        assert!(room.peers[1].up(ours).unwrap().is_eager);
+    }
+
+    #[test]
+    fn what_was_asked_for_by_its_id_is_an_answer() {
+        let mut room = Room::new(2);
+        let (ours, theirs) = room.link(1, 0);
+        let me = room.peers[1].me.clone();
+        let heads = room.peers[1].dag.heads();
+        let [one, other] =
+            [1, 2].map(|lamport| forge(&me, (0, EntryId::ZERO, lamport), heads.clone()));
+        for (asked_for, is_open) in [(other.id(), true), (one.id(), false)] {
+            let up = room.peers[0].up(theirs).unwrap();
+            up.asked_ids = [asked_for].into();
+            up.asked_at = Some(up.heard);
+            room.force(1, ours, &push(std::slice::from_ref(&one)));
+            assert_eq!(room.peers[0].up(theirs).unwrap().is_asking(), is_open);
+        }
+    }
+    #[test]
+    fn what_fills_a_gap_is_told_at_once_to_those_who_have_the_gap_too() {
+        let mut room = Room::new(3);
+        let (to_second, theirs) = room.link(0, 1);
+        room.link(1, 2);
+        // What the second asks the first for never reaches them.
+        room.links.remove(&(1, theirs));
+        let me = room.peers[0].me.clone();
+        let heads = room.peers[0].dag.heads();
+        let mut chain: Vec<Entry> = Vec::new();
+        for seq in 0..3 {
+            let prev = chain.last().map_or(EntryId::ZERO, Entry::id);
+            chain.push(forge(&me, (seq, prev, u64::from(seq) + 1), heads.clone()));
+        }
+        room.force(0, to_second, &push(&chain[2..]));
+        room.wait(1_000);
+        assert_eq!((room.entries[1].len(), room.entries[2].len()), (1, 1), "both lack two");
+        room.force(0, to_second, &push(&chain[..2]));
+        assert_eq!((room.entries[1].len(), room.entries[2].len()), (3, 3));
+    }
+}

@@ -210,3 +210,53 @@ impl Up {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::Room;
+
+    #[test]
+    fn single_entries_are_asked_for_once_and_so_many_at_a_time() {
+        let mut room = Room::new(2);
+        let (link, _) = room.link(0, 1);
+        let up = room.peers[0].up(link).unwrap();
+        let id = |n: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_le_bytes());
+            EntryId(id)
+        };
+        up.asked_ids.insert(id(0));
+        up.want_id(id(0));
+        assert_eq!(up.take_wanted_ids(), BTreeSet::new(), "it is asked for already");
+        (0..IDS_MAX + 9).for_each(|n| up.want_id(id(n)));
+        assert_eq!(up.take_wanted_ids().len(), IDS_MAX);
+        assert_eq!(up.take_wanted_ids().len(), 0);
+    }
+
+    #[test]
+    fn of_two_links_that_cross_the_one_from_the_smaller_peer_stays_at_both_ends() {
+        for first_is_from_smaller in [true, false] {
+            let mut room = Room::new(2);
+            let (a, b) = if first_is_from_smaller { (0, 1) } else { (1, 0) };
+            let (a_old, b_old) = room.link(a, b);
+            let (b_new, a_new) = room.link(b, a);
+            let mut is_up = |who: usize, link| room.peers[who].up(link).is_some();
+            let old = (is_up(a, a_old), is_up(b, b_old));
+            let new = (is_up(a, a_new), is_up(b, b_new));
+            let stays = (first_is_from_smaller, first_is_from_smaller);
+            assert_eq!((old, new), (stays, (!stays.0, !stays.1)));
+        }
+    }
+
+    #[test]
+    fn forty_questions_for_ops_in_a_second_are_answered() {
+        let mut room = Room::new(2);
+        let (link, _) = room.link(0, 1);
+        let up = room.peers[0].up(link).unwrap();
+        let asks = |up: &mut Up, ms: u64| (0..50).filter(|_| up.may_ask_ops(Instant(ms))).count();
+        assert_eq!(asks(up, 10_000), 40);
+        assert_eq!(asks(up, 10_999), 0, "the second is not over");
+        assert_eq!(asks(up, 11_000), 40);
+    }
+}

@@ -64,3 +64,62 @@ impl<R: CryptoRng> Engine<R> {
         missing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attacks::{forge, push};
+    use crate::encoding::List;
+    use crate::engine::{Command, Input};
+    use crate::hostile::Room;
+    use crate::ids::{EntryId, RequestId};
+    use crate::link::{Frontier, LinkMsg, Space};
+
+    #[test]
+    fn of_who_left_only_what_they_said_before_leaving_is_missing() {
+        let mut room = Room::new(3);
+        room.link(0, 1);
+        let (link, theirs) = room.link(1, 2);
+        // What the third asks the second for never reaches them.
+        room.links.remove(&(2, theirs));
+        room.say(0, "one");
+        let one = room.entries[1][0].clone();
+        room.force(1, link, &push(&[one]));
+        room.say(0, "two");
+        room.say(0, "three");
+        room.input(0, Input::Command { request: RequestId(0), command: Command::Leave });
+        let [author, second] = [0, 1].map(|who: usize| room.peers[who].me.id);
+        assert!(!room.peers[2].dag.members().contains(&author), "the third heard of it");
+        let tips = List::first([(author, 1000, EntryId([9; 32]))]);
+        let claim = LinkMsg::Frontier(Frontier { space: Space::Group, tips, more: false });
+        room.force(1, link, &claim);
+        let Done::Completeness { missing, .. } = room.peers[2].completeness() else { panic!() };
+        assert_eq!(missing, [Missing { author, from: 1, to: 2, held_by: vec![second] }]);
+    }
+    #[test]
+    fn what_is_held_is_compared_from_time_to_time_only_while_something_is_missing() {
+        // A frontier says what is held, and a question for ops what else something waits for.
+        for (has_gap, waits, messages) in
+            [(false, false, 0), (true, false, 1), (false, true, 2), (true, true, 2)]
+        {
+            let mut room = Room::new(2);
+            let (link, _) = room.link(1, 0);
+            room.say(0, "one");
+            room.say(1, "two");
+            let author = room.peers[1].me.clone();
+            if has_gap {
+                let heads = room.peers[1].dag.heads();
+                let later = forge(&author, (5, EntryId([9; 32]), 9), heads);
+                room.force(1, link, &push(&[later]));
+            }
+            if waits {
+                let unknown = vec![crate::ids::OpId([7; 32])];
+                room.force(1, link, &push(&[forge(&author, (9, EntryId([9; 32]), 9), unknown)]));
+            }
+            let peer = &mut room.peers[0];
+            peer.compare_frontiers();
+            let sent = std::iter::from_fn(|| peer.poll_output()).count();
+            assert_eq!(sent, messages, "{has_gap} {waits}");
+        }
+    }
+}

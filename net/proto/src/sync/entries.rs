@@ -465,3 +465,131 @@ impl<R: CryptoRng> Engine<R> {
 fn span((_, from, to): &SeqRange) -> u64 {
     u64::from(*to).saturating_sub(u64::from(*from)).saturating_add(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attacks::{forge, push};
+    use crate::engine::{Input, Output};
+    use crate::hostile::{Peer, Room, at};
+    use crate::log::Entry;
+
+    fn reads(peer: &mut Peer) -> Vec<Wanted> {
+        let mut reads = Vec::new();
+        while let Some(output) = peer.poll_output() {
+            if let Output::Load { what, .. } = output {
+                reads.push(what);
+            }
+        }
+        reads
+    }
+
+    #[test]
+    fn whoever_came_late_is_served_what_is_theirs_behind_much_that_is_not() {
+        let mut room = Room::new(3);
+        let (_, link) = room.link(2, 0);
+        let [first, second] = [0, 1].map(|who: usize| room.peers[who].me.clone());
+        let before = room.peers[0].dag.coming_of(&second.id).unwrap();
+        let old = forge(&first, (5, EntryId([9; 32]), 9), vec![before]);
+        let peer = &mut room.peers[0];
+        reads(peer);
+        let ranges = vec![(first.id, 0, 5), (second.id, 0, 3)];
+        let batch = |more| Loaded { entries: vec![old.clone()], more, ..Loaded::default() };
+        let mut serve = |ranges: &[SeqRange], ids: &[EntryId], more| {
+            let ids: BTreeSet<_> = ids.iter().copied().collect();
+            peer.up(link).unwrap().serving = 1;
+            peer.serve(at(2000), link, (ranges.to_vec(), ids), batch(more));
+            (reads(peer), peer.up(link).unwrap().serving)
+        };
+        let read = |ranges: &[SeqRange], ids: &[EntryId]| Wanted::Entries {
+            ranges: ranges.to_vec(),
+            ids: ids.to_vec(),
+            entries_max: BATCH_ENTRIES_MAX,
+            bytes_max: BATCH_BYTES,
+        };
+        let id = EntryId([3; 32]);
+        assert_eq!(
+            serve(&ranges, &[], true),
+            (vec![read(&ranges[1..], &[])], 1),
+            "the next author"
+        );
+        assert_eq!(serve(&ranges, &[id], true), (vec![read(&ranges[1..], &[id])], 1));
+        assert_eq!(
+            serve(&ranges[..1], &[id], true),
+            (vec![read(&[], &[id])], 1),
+            "then single ones"
+        );
+        assert_eq!(
+            serve(&ranges[..1], &[], true),
+            (vec![], 0),
+            "nothing is left: that is answered"
+        );
+        assert_eq!(serve(&[], &[id], true), (vec![], 0), "nor here");
+        assert_eq!(serve(&ranges, &[], false), (vec![], 0), "that was all");
+    }
+
+    #[test]
+    fn what_only_a_later_build_knows_is_an_answer_too() {
+        let mut room = Room::new(2);
+        let (ours, theirs) = room.link(1, 0);
+        // What the first asks for never reaches the second.
+        room.links.remove(&(0, theirs));
+        let author = room.peers[1].me.id;
+        let tips = List::first([(author, 0, EntryId([9; 32]))]);
+        let claim = LinkMsg::Frontier(Frontier { space: Space::Group, tips, more: false });
+        room.force(1, ours, &claim);
+        assert!(room.peers[0].up(theirs).unwrap().is_asking());
+        let me = room.peers[1].me.clone();
+        let heads = room.peers[1].dag.heads();
+        let known = forge(&me, (0, EntryId::ZERO, 1), heads);
+        let mut header = known.header.to_vec();
+        header[0] = 2;
+        let unknown = Entry { header: crate::encoding::Bytes::new(header).unwrap(), ..known };
+        room.force(1, ours, &push(&[unknown]));
+        assert!(!room.peers[0].up(theirs).unwrap().is_asking(), "it would only come again");
+        assert_eq!(room.peers[0].tally().parked, 1, "it waits for a build that knows it");
+    }
+    #[test]
+    fn what_is_asked_of_one_is_asked_of_another_when_nothing_comes_of_it() {
+        let mut room = Room::new(4);
+        let author = room.peers[3].me.id;
+        let links: Vec<_> = [1, 2].map(|other| (other, room.link(other, 0))).into();
+        for (other, (ours, theirs)) in &links {
+            // What the first asks for reaches nobody.
+            room.links.remove(&(0, *theirs));
+            let tips = List::first([(author, 9, EntryId([9; 32]))]);
+            let claim = LinkMsg::Frontier(Frontier { space: Space::Group, tips, more: false });
+            room.force(*other, *ours, &claim);
+        }
+        let [one, another] = [0, 1].map(|at: usize| links[at].1.1);
+        let asked = |room: &mut Room, link| room.peers[0].up(link).unwrap().asked.clone();
+        assert_eq!(asked(&mut room, one), [(author, 0, 9)]);
+        assert_eq!(asked(&mut room, another), [], "it is under way");
+        room.ms += ASKED_ELSEWHERE_MS - 1;
+        room.input(0, Input::Tick);
+        assert_eq!(asked(&mut room, another), []);
+        room.ms += 1;
+        room.input(0, Input::Tick);
+        assert_eq!(asked(&mut room, another), [(author, 0, 9)]);
+    }
+
+    #[test]
+    fn an_author_is_left_to_those_who_were_asked_while_it_goes_on_and_not_for_ever() {
+        let mut room = Room::new(3);
+        let (_, link) = room.link(1, 0);
+        let author = room.peers[2].me.id;
+        let peer = &mut room.peers[0];
+        let waits = |peer: &Peer, ms| {
+            let Some(Channel::Up(up, _)) = peer.channels.get(&link) else { panic!() };
+            peer.may_wait(at(ms), up, &author)
+        };
+        assert!(waits(peer, 1 << 40), "nobody waits yet");
+        peer.up(link).unwrap().waits.insert(author, at(0).instant);
+        assert!(waits(peer, ASKED_ELSEWHERE_MS - 1) && !waits(peer, ASKED_ELSEWHERE_MS));
+        peer.progress.insert(author, at(5_000).instant);
+        assert!(waits(peer, 4_999 + ASKED_ELSEWHERE_MS), "something came of it");
+        assert!(!waits(peer, 5_000 + ASKED_ELSEWHERE_MS));
+        peer.progress.insert(author, at(ASKED_MS).instant);
+        assert!(waits(peer, ASKED_MS - 1) && !waits(peer, ASKED_MS), "not for ever");
+    }
+}

@@ -277,3 +277,77 @@ impl<R: CryptoRng> Engine<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::{Peer, Room, at};
+
+    /// How many messages it wants to send.
+    fn sends(peer: &mut Peer) -> usize {
+        let outputs = std::iter::from_fn(|| peer.poll_output());
+        outputs.filter(|output| matches!(output, crate::engine::Output::Transmit { .. })).count()
+    }
+
+    fn merge(peer: &Peer, wall: u32) -> Op {
+        let header = peer.dag.next_header(&peer.me.id, wall);
+        let me = &peer.me;
+        Op::sign(header, &OpBody::Merge, |label, parts| me.secrets.sign_as_member(label, parts))
+            .unwrap()
+    }
+
+    #[test]
+    fn whoever_names_only_ops_that_are_held_is_asked_nothing_unless_there_may_be_more() {
+        let mut room = Room::new(2);
+        let (link, _) = room.link(0, 1);
+        let peer = &mut room.peers[0];
+        let heads = peer.dag.heads();
+        let mut asks = |heads: &[OpId]| {
+            peer.on_heads(at(2_000), link, heads);
+            sends(peer)
+        };
+        assert_eq!(asks(&heads), 0);
+        assert_eq!(asks(&vec![heads[0]; HEADS_MAX - 1]), 0);
+        assert_eq!(asks(&vec![heads[0]; HEADS_MAX]), 1, "as many as fit may not be all");
+        assert_eq!(asks(&[OpId([9; 32])]), 1, "one that is not held");
+    }
+
+    #[test]
+    fn an_op_ten_minutes_ahead_is_taken_in_and_one_further_ahead_waits() {
+        let mut room = Room::new(2);
+        let op = merge(&room.peers[1], at(0).minutes() + 30);
+        let its = minutes_to_unix_ms(at(0).minutes() + 30);
+        let peer = &mut room.peers[0];
+        let early = Now { unix_ms: its - FUTURE_MS - 1, ..at(0) };
+        peer.take_ops(early, vec![op.clone()], None).unwrap();
+        assert!(!peer.dag.contains(&op.id()) && peer.tally().parked == 1);
+        let in_time = Now { unix_ms: its - FUTURE_MS, ..at(0) };
+        peer.take_ops(in_time, vec![op.clone()], None).unwrap();
+        assert!(peer.dag.contains(&op.id()));
+    }
+
+    #[test]
+    fn whose_clock_was_ahead_makes_no_op_until_the_others_would_take_it_in() {
+        let mut room = Room::new(1);
+        let peer = &mut room.peers[0];
+        let ahead = at(30 * 60_000);
+        peer.sign_op(ahead, &OpBody::Merge).unwrap();
+        let its = minutes_to_unix_ms(ahead.minutes());
+        let set_right = |ms: u64| Now { unix_ms: its - FUTURE_MS - ms, ..ahead };
+        assert_eq!(peer.sign_op(set_right(1), &OpBody::Merge), Err(Reject::Early));
+        assert!(peer.sign_op(set_right(0), &OpBody::Merge).is_ok());
+    }
+
+    #[test]
+    fn whoever_sends_an_op_that_is_not_valid_is_let_go() {
+        let mut room = Room::new(3);
+        let (ours, theirs) = room.link(1, 0);
+        let mut op = merge(&room.peers[1], at(room.ms).minutes());
+        op.sig = merge(&room.peers[2], at(room.ms).minutes()).sig;
+        room.force(1, ours, &LinkMsg::Ops(Ops { ops: List::first([op.clone()]), more: false }));
+        assert!(!room.peers[0].dag.contains(&op.id()));
+        assert!(room.peers[0].up(theirs).is_none());
+        // From the disk or from what waited here it is dropped, and nobody is to blame.
+        assert_eq!(room.peers[0].take_ops(at(room.ms), vec![op], None), Ok(()));
+    }
+}
