@@ -106,6 +106,63 @@ fn a_message_is_edited_and_taken_back_also_while_nobody_is_there() {
     }
 }
 
+/// A backup says again what the device it was made of has said since: the salt of an entry tells.
+#[test]
+fn what_a_restored_backup_still_has_to_say_is_said_once() {
+    for seed in 0..10 {
+        let mut world = World::new(2, seed);
+        world.sleep(1);
+        world.sleep(0);
+        world.wake(0);
+        world.say(0, "written alone");
+        let copy = world.copy_of(0);
+        world.sleep(0);
+        world.wake(1);
+        world.settle();
+        assert_eq!(world.screen(1), ["written alone"], "seed {seed}");
+        world.sleep(copy);
+        world.wake(0);
+        world.settle();
+        for who in 0..2 {
+            assert_eq!(world.screen(who), ["written alone"], "seed {seed}: person {who}");
+        }
+    }
+}
+
+/// What stands under one number is known after a restart too: the chain goes on from the same entry, and
+/// nobody is asked for the other one again.
+#[test]
+fn a_fork_is_still_one_after_every_device_was_closed() {
+    for seed in 0..4 {
+        let mut world = World::new(3, seed);
+        world.say(0, "before");
+        world.settle();
+        let copy = world.copy_of(0);
+        for (a, b) in [(0, 2), (1, 2), (0, copy), (1, copy)] {
+            world.part(a, b);
+        }
+        world.wait(8_000);
+        world.say(0, "here");
+        world.say(copy, "there");
+        world.settle();
+        world.heal();
+        world.sleep(copy);
+        world.settle();
+        let marks = |world: &World, who| world.tally(who).unwrap().marks;
+        let before: Vec<_> = (0..3).map(|who| marks(&world, who)).collect();
+        assert_eq!(before, [1; 3], "seed {seed}");
+        world.pass(3_600_000);
+        for who in 0..3 {
+            assert_eq!(marks(&world, who), 1, "seed {seed}: person {who}");
+            assert_eq!(world.screen(who).len(), 3, "seed {seed}: person {who}");
+        }
+        world.say(0, "after");
+        world.settle();
+        assert_eq!(world.screen(2).last().unwrap(), "after", "seed {seed}");
+        assert_eq!(world.rejects(), 0, "seed {seed}");
+    }
+}
+
 /// Found by reading: a typo mended years later would have told it all to whoever came since.
 #[test]
 fn an_edit_tells_nobody_what_was_said_before_they_came() {
