@@ -248,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn asked_for_is_what_is_lacked_and_not_held() {
+        let mut parking = Parking::default();
+        parking.push(item(1, Account::Link(None)));
+        assert_eq!(parking.lacked(|_| false), [OpId([4; 32])]);
+        assert_eq!(parking.lacked(|_| true), []);
+    }
+
+    #[test]
     fn what_waits_takes_no_more_room_than_is_set_aside_for_it() {
         let (mut parking, mut room) = (Parking::default(), 0);
         for link in 0..70 {

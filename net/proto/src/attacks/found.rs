@@ -148,6 +148,12 @@ fn a_copied_add_puts_nobody_out_and_marks_nothing() {
     }
     let members: BTreeSet<_> = room.peers[0].dag.members().clone();
     assert!(!members.contains(&me.id), "only who said two things at once is out");
+    let now = at(room.ms);
+    let none = fixedbitset::FixedBitSet::new();
+    let ops = room.peers[0].dag.except(&none).map(|(_, op)| op.clone()).collect();
+    room.peers[liar].take_ops(now, ops, None).unwrap();
+    assert!(!room.peers[liar].has_left(), "out, and not by leaving");
+    assert!(room.peers[liar].ups().next().is_none(), "nobody is to say that they heard");
 }
 
 /// A card a millisecond made everyone write and pass on a card a millisecond.

@@ -455,8 +455,9 @@ mod tests {
             let frame = theirs.write().unwrap();
             founder.invited(minute(minutes), b"", &frame).is_ok()
         };
-        assert!(knows(ends + ENDED_KEPT_MINUTES), "who comes late is told why");
-        assert!(!knows(ends + ENDED_KEPT_MINUTES + 1));
+        let month = 30 * 24 * 60;
+        assert!(knows(ends + month), "who comes late is told why");
+        assert!(!knows(ends + month + 1));
     }
 
     #[test]
@@ -527,6 +528,24 @@ mod tests {
         }
         let all = founder.dag.len();
         assert_eq!(batches(founder), [(BATCH_OPS_MAX, true), (all - BATCH_OPS_MAX, false)]);
+    }
+
+    #[test]
+    fn so_many_join_at_once_and_so_many_begin_to_in_a_second() {
+        let mut room = Room::new(1);
+        let (peer, mut nth) = (&mut room.peers[0], 0);
+        let ends = Ends { initiator: vec![1], responder: vec![2] };
+        let mut open = |peer: &mut crate::hostile::Peer, ms, times: u64| {
+            for _ in 0..times {
+                nth += 1;
+                peer.on_join_opened(at(ms), LinkId(nth), &ends);
+            }
+            peer.tally().channels
+        };
+        assert_eq!(open(peer, 5_000, 17), JOINS_MAX);
+        peer.channels.clear();
+        assert_eq!(open(peer, 5_999, 9), 3, "twenty in this second, with the one in vain");
+        assert_eq!(open(peer, 6_000, 1), 4, "the next second");
     }
 
     #[test]

@@ -249,6 +249,32 @@ mod tests {
         }
     }
 
+    /// The member comes back under another PeerId: the link to the old one is dead, whatever the PeerIds are.
+    #[test]
+    fn a_link_to_a_peer_that_is_gone_gives_way_to_one_from_where_its_member_is_now() {
+        let mut rooms = [Room::new(2), Room::new(2)];
+        let links = rooms.each_mut().map(|room| room.link(0, 1).0);
+        let [old, new] = &mut rooms;
+        let old = old.peers[0].up(links[0]).unwrap();
+        let new = new.peers[0].up(links[1]).unwrap();
+        let ends = |initiator: u8, responder: u8| Ends {
+            initiator: vec![initiator],
+            responder: vec![responder],
+        };
+        for (before, after, stays) in [
+            (ends(5, 1), ends(9, 5), false),
+            (ends(5, 1), ends(5, 9), false),
+            (ends(1, 5), ends(9, 5), false),
+            (ends(1, 5), ends(5, 9), false),
+            (ends(5, 9), ends(9, 5), true),
+            (ends(9, 5), ends(5, 9), false),
+            (ends(5, 9), ends(5, 9), false),
+        ] {
+            (old.ends, new.ends) = (before.clone(), after.clone());
+            assert_eq!(old.stays_against_newer(new), stays, "{before:?} {after:?}");
+        }
+    }
+
     #[test]
     fn forty_questions_for_ops_in_a_second_are_answered() {
         let mut room = Room::new(2);

@@ -99,9 +99,13 @@ mod tests {
     #[test]
     fn what_is_held_is_compared_from_time_to_time_only_while_something_is_missing() {
         // A frontier says what is held, and a question for ops what else something waits for.
-        for (has_gap, waits, messages) in
-            [(false, false, 0), (true, false, 1), (false, true, 2), (true, true, 2)]
-        {
+        for (has_gap, waits, is_behind, messages) in [
+            (false, false, false, 0),
+            (true, false, false, 1),
+            (false, true, false, 2),
+            (true, true, false, 2),
+            (false, false, true, 1),
+        ] {
             let mut room = Room::new(2);
             let (link, _) = room.link(1, 0);
             room.say(0, "one");
@@ -116,10 +120,16 @@ mod tests {
                 let unknown = vec![crate::ids::OpId([7; 32])];
                 room.force(1, link, &push(&[forge(&author, (9, EntryId([9; 32]), 9), unknown)]));
             }
+            if is_behind {
+                // They were asked, and had nothing to give.
+                let tips = List::first([(author.id, 5, EntryId([9; 32]))]);
+                let claim = LinkMsg::Frontier(Frontier { space: Space::Group, tips, more: false });
+                room.force(1, link, &claim);
+            }
             let peer = &mut room.peers[0];
             peer.compare_frontiers();
             let sent = std::iter::from_fn(|| peer.poll_output()).count();
-            assert_eq!(sent, messages, "{has_gap} {waits}");
+            assert_eq!(sent, messages, "{has_gap} {waits} {is_behind}");
         }
     }
 }
