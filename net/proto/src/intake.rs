@@ -460,6 +460,7 @@ pub(crate) fn accepted(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attacks::{forge, push};
     use crate::hostile::{Peer, Room};
     use crate::log::Own;
 
@@ -495,5 +496,46 @@ mod tests {
         assert_eq!(end(peer, second, 0..1), (1, 0), "what is here is gone at once");
         assert_eq!(end(peer, third, 0..5), (5, 5), "another's are their own");
         assert_eq!(peer.tally().gone, GONE_MAX + 5);
+    }
+
+    /// Entries of a member's chain, each on top of the one before.
+    fn chain(room: &Room, who: usize, len: u32) -> Vec<Entry> {
+        let peer = &room.peers[who];
+        let mut chain: Vec<Entry> = Vec::new();
+        for seq in 0..len {
+            let prev = chain.last().map_or(EntryId::ZERO, Entry::id);
+            let place = (seq, prev, u64::from(seq) + 1);
+            chain.push(forge(&peer.me, place, peer.dag.heads()));
+        }
+        chain
+    }
+
+    #[test]
+    fn whoever_was_marked_as_often_as_can_be_is_still_heard() {
+        let mut room = Room::new(2);
+        let (link, _) = room.link(1, 0);
+        let chain = chain(&room, 1, 2);
+        let author = room.peers[1].me.id;
+        room.force(1, link, &push(&chain[..1]));
+        for seq in (100..).step_by(2).take(crate::limits::FORKS_MAX) {
+            room.peers[0].log.mark(author, seq, (Vec::new(), true));
+        }
+        assert!(!room.peers[0].log.may_mark(&author));
+        room.force(1, link, &push(&chain[1..]));
+        assert_eq!(room.entries[0], chain);
+    }
+
+    #[test]
+    fn one_that_turns_out_not_to_be_valid_takes_nothing_else_with_it_that_waited() {
+        let mut room = Room::new(2);
+        let now = crate::hostile::at(room.ms);
+        let chain = chain(&room, 1, 1);
+        let other = forge(&room.peers[0].me, (0, EntryId::ZERO, 1), room.peers[0].dag.heads());
+        let wrong = Entry { sig: chain[0].sig, ..other };
+        let batch = Batch { entries: vec![wrong, chain[0].clone()], from: None, answer: None };
+        let peer = &mut room.peers[0];
+        assert_eq!(peer.take_entries(now, batch), Ok(()));
+        let author = chain[0].read_header().unwrap().author;
+        assert!(peer.log.holds(&author, 0) && !peer.log.holds(&peer.me.id, 0));
     }
 }
