@@ -52,6 +52,11 @@ mod tests {
         assert!(Versions::new(vec![]).is_none());
         assert!(Versions::new(vec![own(2), own(2)]).is_none());
         assert!(Versions::new((0..17).map(own).collect()).is_none());
+        let versions = Versions::new(vec![own(1), own(3)]).unwrap();
+        assert!(
+            versions.are_before(4) && !versions.are_before(3),
+            "none stands where they are named"
+        );
         // What the constructor refuses, the wire refuses too.
         for wrong in [vec![], vec![own(2), own(1)], (0..17).map(own).collect::<Vec<_>>()] {
             let bytes = tagged(TakeBack::TAG, &wrong);
