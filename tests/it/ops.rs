@@ -91,6 +91,8 @@ fn an_op_stands_one_above_its_past_and_after_its_authors_last() {
         header.deps = List::first([genesis]);
     };
     assert_eq!(group.changed(0, beside), no_prev, "it is held, and not below");
+    let twice = |header: &mut OpHeader| header.deps = List::first([last, last]);
+    assert_eq!(group.changed(0, twice), "deps are not strictly ascending");
     let first = |header: &mut OpHeader| (header.seq, header.prev) = (0, OpId::ZERO);
     assert_eq!(group.changed(0, first), "the founder's first op is Genesis");
     assert_eq!(group.changed(1, first), "", "a fork of one's own chain is valid, and seen by all");
