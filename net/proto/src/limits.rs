@@ -233,7 +233,8 @@ mod tests {
             CLOCK_OFF_MINUTES, TELL_MS, TELL_JITTER_MS, TELL_MAX, ACK_MS, FULL_MESH_MAX,
             MESH_DIALS, WELCOME_AFTER_MS, FAREWELL_MS, LEAVE_TOLD_MS, WELCOMES_PER_SPONSOR,
             HELD_RANGES_MAX, JOIN_BYTES_MAX, PING_MS, SILENT_MS, OUTBOX_MAX, OPS_PER_DAY_MAX,
-            KEY_OPS_PER_DAY_MAX, OP_BYTES_PER_DAY_MAX, ADDS_PER_WEEK_MAX,
+            KEY_OPS_PER_DAY_MAX, OP_BYTES_PER_DAY_MAX, ADDS_PER_WEEK_MAX, JOINS_PER_PEER,
+            LINKS_PER_MINUTE, ANSWER_EVERY_MS,
         };
         let source = include_str!("limits.rs");
         let constants = source.matches("\npub const ").count();

@@ -231,7 +231,7 @@ mod tests {
         for seq in 0..3 {
             room.say(0, "words");
             room.wait(ACK_MS);
-            assert_eq!(*room.peers[0].held_by(), BTreeMap::from([(second, seq)]));
+            assert_eq!(room.peers[0].held, BTreeMap::from([(second, seq)]));
         }
         room.wait(2 * ACK_MS);
         assert_eq!(room.entries[2].len(), 3, "told by the second");

@@ -531,21 +531,41 @@ mod tests {
     }
 
     #[test]
-    fn so_many_join_at_once_and_so_many_begin_to_in_a_second() {
+    fn so_many_join_at_once_and_whoever_says_nothing_gives_way() {
         let mut room = Room::new(1);
         let (peer, mut nth) = (&mut room.peers[0], 0);
-        let ends = Ends { initiator: vec![1], responder: vec![2] };
-        let mut open = |peer: &mut crate::hostile::Peer, ms, times: u64| {
-            for _ in 0..times {
-                nth += 1;
-                peer.on_join_opened(at(ms), LinkId(nth), &ends);
-            }
+        let mut open = |peer: &mut crate::hostile::Peer, from: u8| {
+            nth += 1;
+            let ends = Ends { initiator: vec![from], responder: vec![0] };
+            peer.on_join_opened(at(5_000), LinkId(nth), &ends);
             peer.tally().channels
         };
-        assert_eq!(open(peer, 5_000, 17), JOINS_MAX);
-        peer.channels.clear();
-        assert_eq!(open(peer, 5_999, 9), 3, "twenty in this second, with the one in vain");
-        assert_eq!(open(peer, 6_000, 1), 4, "the next second");
+        for nth in 1..=OPENINGS_PER_PEER {
+            assert_eq!(open(peer, 1), nth);
+        }
+        assert_eq!(open(peer, 1), OPENINGS_PER_PEER, "of one peer");
+        assert!(!peer.channels.contains_key(&LinkId(1)), "the oldest gave way");
+        for from in 2..200 {
+            open(peer, from);
+        }
+        assert_eq!(peer.tally().channels, JOINS_MAX);
+        let newest = u64::try_from(OPENINGS_PER_PEER).unwrap() + 1 + 198;
+        assert!(peer.channels.contains_key(&LinkId(newest)), "whoever comes last is heard");
+    }
+
+    #[test]
+    fn so_many_invitations_are_tried_in_a_second_and_so_many_by_one_peer() {
+        let mut tried = Tried::default();
+        let mut may = |ms, peer: u32| tried.may(Instant(ms), &peer.to_be_bytes());
+        for _ in 0..JOINS_PER_PEER {
+            assert!(may(5_000, 0));
+        }
+        assert!(!may(5_999, 0), "one peer, in this second");
+        for peer in JOINS_PER_PEER..JOINS_PER_SECOND {
+            assert!(may(5_999, peer));
+        }
+        assert!(!may(5_999, 999), "all, in this second");
+        assert!(may(6_000, 999) && may(6_000, 0), "the next second");
     }
 
     #[test]
