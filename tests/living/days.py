@@ -59,6 +59,9 @@ class Story:
         audience, linked, begun = before
         fact = Fact("text", {who.name}, text, sure=message is not None)
         times = (begun, self.village.clock.now())
+        if who.name in self.restored and not linked:
+            # What others hold of the chain may name newcomers, and a view never shrinks.
+            perhaps = self.model.joined
         word = Word(n, who.name, times, audience, fact, bool(who.skew), not linked, perhaps)
         word.id = message
         self.model.words.append(word)
@@ -84,13 +87,17 @@ class Story:
         if not mine:
             return
         word = self.rng.choice(mine)
+        shown = {m["text"].split()[0]: m["id"] for m in who.timeline(self.group) if m["state"] == "here"}
+        message = shown.get(f"w{word.n}") if who.name in self.restored else word.id
+        if message is None:
+            return
         try:
             if self.rng.random() < 0.5:
                 text = f"w{word.n} by {who.name}, changed on day {self.day} the {len(word.facts)}."
-                who.ask("message.edit", space=self.group, id=word.id, text=text)
+                who.ask("message.edit", space=self.group, id=message, text=text)
                 word.facts.append(Fact("edit", {who.name}, text))
             else:
-                who.ask("message.take_back", space=self.group, id=word.id)
+                who.ask("message.take_back", space=self.group, id=message)
                 word.facts.append(Fact("gone", {who.name}))
         except RpcError as error:
             if error.name not in IN_HAND:

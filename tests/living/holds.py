@@ -26,8 +26,8 @@ class Word:
         self.n, self.author, self.times, self.audience = n, author, times, set(audience) | {author}
         self.perhaps = set(perhaps)
         self.facts, self.odd_clock, self.waits, self.lost = [fact], odd_clock, waits, False
-        # A word of a clock that fell back is dated to when others were last heard of.
-        self.margin = 16 * HOUR if odd_clock else MARGIN
+        # A word of a clock that fell back is dated to the newest card of others, which may be a day old.
+        self.margin = 36 * HOUR if odd_clock else MARGIN
 
     def known(self, people):
         return [fact for fact in self.facts if fact.held & people and fact.sure]
