@@ -360,7 +360,7 @@ class Story:
         who = self.pick()
         if who is not None:
             self.tell(f"{who.name} gets another address")
-            self.village.lan.move(who.at)
+            self.village.lan.move_on(who.at)
 
     # Days and nights.
 

@@ -2,11 +2,11 @@
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
 
+import cable
 import kith
 
 HOUR = 3600
@@ -17,54 +17,23 @@ FAKETIME = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"
 
 def why_not():
     """Why this cannot be tried here; nothing if it can."""
-    if os.geteuid() != 0:
-        return "making network namespaces needs root"
-    if shutil.which("ip") is None:
-        return "needs the ip command of iproute2"
+    if why := cable.why_not():
+        return why
     if FAKETIME is None:
         return "needs Debian's package faketime"
     return ""
 
 
-def ip(*words, check=True):
-    subprocess.run(["ip", *words], check=check, stderr=None if check else subprocess.DEVNULL)
-
-
-class Lan:
-    """Hosts on a cable; and a second cable, for when the house is split."""
+class Lan(cable.Cable):
+    """Everyone's cable; and addresses that were never used before."""
 
     def __init__(self, hosts):
-        name = f"kith-living-{os.getpid()}"
-        self.hub, self.hosts = f"{name}-hub", [f"{name}-{at}" for at in range(hosts)]
-        self.made, self.moves = [], 0
+        super().__init__("living", hosts)
+        self.moves = 0
 
-    def open(self):
-        for space in [self.hub, *self.hosts]:
-            ip("netns", "add", space)
-            self.made.append(space)
-            ip("-n", space, "link", "set", "lo", "up")
-        for cable in ("cable", "other"):
-            ip("-n", self.hub, "link", "add", cable, "type", "bridge")
-            ip("-n", self.hub, "link", "set", cable, "up")
-        for at, host in enumerate(self.hosts):
-            port = f"port{at}"
-            ip("-n", self.hub, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", host)
-            ip("-n", self.hub, "link", "set", port, "master", "cable", "up")
-            ip("-n", host, "addr", "add", f"10.77.0.{at + 1}/24", "dev", "eth0")
-            ip("-n", host, "link", "set", "eth0", "up")
-
-    def plug(self, host, cable):
-        ip("-n", self.hub, "link", "set", f"port{host}", "master", cable, "up")
-
-    def move(self, host):
-        """Another address, as from another router."""
+    def move_on(self, host):
         self.moves += 1
-        ip("-n", self.hosts[host], "addr", "flush", "dev", "eth0", "scope", "global")
-        ip("-n", self.hosts[host], "addr", "add", f"10.77.0.{100 + self.moves}/24", "dev", "eth0")
-
-    def close(self):
-        for space in self.made:
-            ip("netns", "del", space, check=False)
+        self.move(host, f"10.77.0.{100 + self.moves}/24")
 
 
 class Clock:

@@ -9,15 +9,18 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-HUB = f"kith-window-{os.getpid()}-hub"
-SPACES = [(f"kith-window-{os.getpid()}-{nth}", f"10.77.0.{nth + 1}/24") for nth in range(2)]
-TOOLS = ["ip", "Xvfb", "xdotool", "import", "dbus-run-session"]
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import cable  # noqa: E402
+
+LAN = cable.Cable("window", 2)
+TOOLS = ["Xvfb", "xdotool", "import", "dbus-run-session"]
 PYTHON = "/usr/bin/python3"
 
 
 def why_not(binary):
-    if os.geteuid() != 0:
-        return "network namespaces need root"
+    if why := cable.why_not():
+        return why
     for tool in TOOLS:
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
@@ -29,30 +32,6 @@ def why_not(binary):
     if not os.path.exists(binary):
         return f"{binary} is not built"
     return None
-
-
-def ip(*words, check=True):
-    return subprocess.run(("ip",) + words, check=check, capture_output=True)
-
-
-def connect():
-    """A bridge in a namespace of its own, so that nothing of it is seen outside."""
-    ip("netns", "add", HUB)
-    ip("-n", HUB, "link", "add", "cable", "type", "bridge", "mcast_snooping", "0")
-    ip("-n", HUB, "link", "set", "cable", "up")
-    for nth, (space, address) in enumerate(SPACES):
-        ip("netns", "add", space)
-        ip("-n", HUB, "link", "add", f"port{nth}", "type", "veth", "peer", "name", "eth0", "netns", space)
-        ip("-n", HUB, "link", "set", f"port{nth}", "master", "cable", "up")
-        ip("-n", space, "addr", "add", address, "dev", "eth0")
-        ip("-n", space, "link", "set", "lo", "up")
-        ip("-n", space, "link", "set", "eth0", "up")
-        ip("-n", space, "route", "add", "default", "dev", "eth0")
-
-
-def disconnect():
-    for space in [HUB, *(space for space, _ in SPACES)]:
-        ip("netns", "del", space, check=False)
 
 
 class Person:
@@ -71,7 +50,7 @@ class Person:
         if looks:
             with open(os.path.join(home, "window.json"), "w") as file:
                 json.dump(looks, file)
-        command = ["ip", "netns", "exec", SPACES[nth][0], "dbus-run-session", "--", PYTHON,
+        command = ["ip", "netns", "exec", LAN.hosts[nth], "dbus-run-session", "--", PYTHON,
                    os.path.join(HERE, "person.py"), f":{170 + nth}", binary, home, *map(str, size)]
         log = open(os.path.join(folder, f"log-{nth}"), "w")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -125,7 +104,7 @@ def run(what, **options):
     people = []
     folder = tempfile.mkdtemp(prefix="kith-window-")
     try:
-        connect()
+        LAN.open()
         for nth, name in enumerate(["Wren", "Alder"]):
             people.append(Person(name, nth, folder, binary, **options))
         what(*people)
@@ -136,5 +115,5 @@ def run(what, **options):
     finally:
         for person in people:
             person.end()
-        disconnect()
+        LAN.close()
         shutil.rmtree(folder, ignore_errors=True)
