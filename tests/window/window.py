@@ -111,6 +111,9 @@ def run(what, **options):
         return 0
     except (RuntimeError, AssertionError, subprocess.CalledProcessError) as error:
         print(f"failed: {error}")
+        for nth in range(len(people)):
+            with open(os.path.join(folder, f"home-{nth}.log"), errors="replace") as log:
+                print(f"  what Kith said on error, person {nth}: {log.read()[-2000:]}")
         return 1
     finally:
         for person in people:

@@ -10,7 +10,7 @@ use crate::{
         model::{Action, Busy, Dialog, Here, Model},
         screens::{Settings, erase_ui, passphrase_ui},
         theme::{self, Palette},
-        widgets::{Button, dialog_frame, heading, paragraph},
+        widgets::{Button, dialog_frame, heading, paragraph, show_bar},
         words::name_or_nameless,
     },
 };
@@ -26,6 +26,7 @@ pub(super) fn dialog_ui(ui: &Ui, model: &Model, settings: &mut Settings) -> Opti
     let shown = modal.show(&ctx, |ui| {
         ui.set_width((screen.width() - 96.0).min(420.0));
         let most = (screen.height() - 96.0).max(120.0);
+        show_bar(ui);
         let scroll = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
         scroll
             .auto_shrink([false, true])

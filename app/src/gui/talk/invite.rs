@@ -14,6 +14,7 @@ use crate::{
         theme::{self, Palette},
         widgets::{
             Button, dialog_frame, format, heading, icon_button, one_line, paint_icon, paragraph,
+            show_bar,
         },
     },
 };
@@ -43,6 +44,7 @@ pub(super) fn invite_ui(ui: &Ui, model: &Model, view: &mut TalkView) -> Option<A
     let shown = modal.show(&ctx, |ui| {
         ui.set_width((screen.width() - 96.0).min(404.0));
         let most = (screen.height() - 96.0).max(120.0);
+        show_bar(ui);
         let scroll =
             ScrollArea::vertical().id_salt("invite").max_height(most).min_scrolled_height(most);
         scroll

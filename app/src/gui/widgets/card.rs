@@ -63,3 +63,8 @@ pub(crate) fn dialog_frame(palette: &Palette) -> Frame {
         .stroke(Stroke::new(1.0, palette.border))
         .shadow(palette.dialog_shadow())
 }
+
+/// From here on, whatever is too long shows that it is, also where no pointer is.
+pub(crate) fn show_bar(ui: &mut Ui) {
+    ui.spacing_mut().scroll.dormant_handle_opacity = 0.28;
+}
