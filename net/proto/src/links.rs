@@ -531,7 +531,7 @@ mod tests {
     fn what_two_hold_is_compared_by_pings_and_said_ever_more_rarely_while_it_stays_unlike() {
         let mut room = Room::new(3);
         let (ours, theirs) = room.link(1, 0);
-        room.wait(12_000);
+        room.wait(PING_MS / 2 + 2_000);
         let mut ms = room.ms;
         let [first, second] = &mut room.peers[..2] else { panic!() };
         let equal = first.short_digest_for(&second.me.id);
