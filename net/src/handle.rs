@@ -112,7 +112,7 @@ impl Handle {
         self.ask(|answer| NodeCommand::Found(Box::new(founding), answer))
     }
 
-    /// Says something to a group.
+    /// Has a group do something.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::NoSuchGroup`].

@@ -63,7 +63,7 @@ fn who_was_away_for_longer_than_words_stay_hears_what_was_taken_back_meanwhile()
 }
 
 #[test]
-fn a_clock_that_is_behind_or_ahead_keeps_nobody_from_what_has_not_ended() {
+fn a_clock_that_is_ahead_keeps_nobody_from_what_has_not_ended() {
     for who in 0..3 {
         let mut world = World::new(3, 7);
         world.sleep(2);

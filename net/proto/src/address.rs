@@ -48,7 +48,7 @@ pub struct Card {
     pub addrs: List<Addr, CARD_ADDRS_MAX>,
     /// When it was made, in milliseconds since 1970.
     pub wall: u64,
-    /// Under the newest subkey of the member, over everything above and the group.
+    /// Under any subkey of the member, over everything above and the group.
     pub sig: Sig,
 }
 

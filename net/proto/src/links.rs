@@ -295,7 +295,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     /// This device's card: the same one until something in it changes, for a newer one travels to
-    /// everyone; renewed in time, for addresses count for a day.
+    /// everyone; renewed twice a day, so that it shows how lately it was true.
     fn own_card(&mut self, now: Now) -> Card {
         const RENEW_MS: u64 = 12 * 3600 * 1000;
         let is_fresh = |card: &Card| now.unix_ms.abs_diff(card.wall) < RENEW_MS;

@@ -176,7 +176,7 @@ const fn pieces(ranges: usize, ids: usize) -> usize {
     ranges.saturating_mul(10).saturating_add(ids.saturating_mul(32))
 }
 
-/// What changes take, nearly; those that are no entry, op or written message are small.
+/// What changes take, nearly; those that hold no words, ops or chains are small.
 fn size(changes: &[Change]) -> usize {
     const SMALL: usize = 128;
     let size = |change: &Change| match change {

@@ -339,7 +339,7 @@ impl Dag {
         self.nodes.iter().find(|node| node.uses() == Some(*invite))?.makes
     }
 
-    /// The newest op of an author: its id and sequence number. Genesis is the founder's first.
+    /// The newest op of an author: its id, sequence number and time. Genesis is the founder's first.
     #[must_use]
     pub fn newest_of(&self, author: &MemberId) -> Option<(OpId, u32, u32)> {
         self.nodes
