@@ -71,7 +71,9 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
     let group = founder
         .create_group(&NewGroup {
             name: "Practice".into(),
-            reason: "To see how it goes.".into(),
+            reason:
+                "To see how it goes. If you lock this window: the passphrase is \"only practice\"."
+                    .into(),
             agreement: "What is said here stays here.".into(),
             pseudonym: PEOPLE[0].into(),
             consent_hours: None,

@@ -61,10 +61,9 @@ pub(crate) fn from_net(error: net::Error) -> Trouble {
         E::Refused(refusal) => return from_refusal(refusal),
         E::Join(join) => return from_join(*join),
         E::AlreadyMember => ("already_member", "This profile is in that group already."),
-        E::Left => (
-            "left",
-            "This profile left that group, and cannot come back to it. Join with a new profile, in another folder.",
-        ),
+        E::Left => {
+            ("left", "You left this group on this computer, and cannot come back to it from here.")
+        }
         E::Unreachable => (
             "unreachable",
             "Nobody could be reached. Someone in the group has to be there with Kith open: try again when they are.",

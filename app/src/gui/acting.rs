@@ -132,6 +132,7 @@ impl Gui {
     fn go(&mut self, place: Place) {
         self.model.place = place;
         self.model.trouble = None;
+        self.model.done = None;
         self.start.reopen();
         self.join.reopen();
     }

@@ -46,11 +46,14 @@ fn a_group_is_started_with_its_name_its_reason_and_ones_own_name() {
     let mut screen = Screen::new(Fake::alone());
     screen.press("Start a group");
     assert!(!screen.can_press("Start the group"), "nothing is filled in");
+    assert!(screen.sees("Still needed: what the group is called, why you meet"));
     screen.write("What is the group called?", "Kitchen table");
     screen.write("Why we meet", "To eat together");
     screen.write("What should people here call you?", "Moss");
     assert!(!screen.can_press("Start the group"), "nobody chose how long words stay");
+    assert!(screen.sees("Still needed: how long words stay."));
     screen.press("7 days");
+    assert!(!screen.sees("Still needed"));
     screen.press("30 days");
     screen.press("Drop line 2");
     screen.press("Start the group");

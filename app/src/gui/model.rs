@@ -308,7 +308,9 @@ impl Model {
             Did::Left => self.talk = None,
             Did::Revoked => {
                 self.invitation = None;
-                self.done = Some("The invitation was taken back. Its link lets nobody in.");
+                self.done = Some(
+                    "This invitation was taken back. Its link lets nobody in. Others that you made still do.",
+                );
             }
             Did::Rephrased => self.done = Some("From now on the new passphrase opens Kith."),
             Did::Erased => {

@@ -125,12 +125,16 @@ fn group_ui(ui: &mut Ui, model: &Model, view: &mut TalkView, wide: bool) -> Opti
             action = details::details_ui(ui, model, &mut view.whole);
         }
     }
-    let (switched, asked) = header::header_ui(ui, model, wide);
+    let (switched, asked) = header::header_ui(ui, model, (wide, view.over));
     action = action.or(asked);
     if switched && !wide {
         view.over = !view.over;
     } else if switched {
         action = Some(Action::SwitchDetails);
+    }
+    let free = model.dialog.is_none() && model.invitation.is_none();
+    if view.over && free && ui.input(|input| input.key_pressed(Key::Escape)) {
+        view.over = false;
     }
     if view.over {
         let more = details::over_ui(ui, model, &mut view.whole);

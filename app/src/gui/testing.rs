@@ -152,6 +152,11 @@ impl Screen {
         self.field(field).is_focused()
     }
 
+    /// How far below the top of the window a field begins.
+    pub(super) fn top_of(&self, field: &str) -> f32 {
+        self.field(field).rect().top()
+    }
+
     /// What is written in a field.
     pub(super) fn written(&self, field: &str) -> String {
         self.field(field).value().unwrap_or_default()

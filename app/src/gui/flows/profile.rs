@@ -193,3 +193,29 @@ fn size_and_colours_stay_as_they_were_chosen() {
     screen.keys(Modifiers::COMMAND, Key::Num0);
     assert_eq!(screen.restarted().percent(), 100);
 }
+
+#[test]
+fn in_a_narrow_window_the_way_back_to_the_talk_has_a_name_and_a_key() {
+    let mut screen = Screen::with(Fake::talking(), vec2(512.0, 288.0), Theme::Light);
+    screen.press("About this group");
+    assert!(screen.has("Back to the talk") && !screen.sees("Hello. I am not sure"));
+    screen.key(Key::Escape);
+    assert!(screen.has("About this group") && screen.sees("Thank you."));
+}
+
+#[test]
+fn a_question_begins_at_its_top_whatever_was_read_before() {
+    let mut screen = Screen::with(Fake::talking(), vec2(512.0, 288.0), Theme::Light);
+    screen.press("Settings");
+    for _ in 0..2 {
+        screen.press("Change the passphrase");
+        let top = screen.top_of("The one you have now");
+        assert!((0.0..200.0).contains(&top), "{top}");
+        screen.key(Key::Tab);
+        screen.key(Key::Tab);
+        screen.key(Key::Tab);
+        screen.key(Key::Tab);
+        assert!(screen.top_of("The one you have now") < top, "one went down");
+        screen.key(Key::Escape);
+    }
+}

@@ -63,7 +63,7 @@ fn link_ui(ui: &mut Ui, model: &Model, view: &mut Join) -> Option<Action> {
         let words = if busy { "Asking…" } else { "Have a look" };
         let pressed = Button::primary(words).tall().enabled(ready).pressed(ui);
         if ready && (pressed || entered) {
-            action = Some(Action::Look(view.link.trim().to_owned()));
+            action = Some(Action::Look(link_in(&view.link)));
         }
         if Button::quiet("Not now").tall().pressed(ui) {
             action = Some(Action::Go(Place::Talk));
@@ -130,4 +130,57 @@ fn agree_ui(ui: &mut Ui, model: &Model, view: &mut Join, look: &Look) -> Option<
         paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
     }
     action
+}
+
+/// The invitation in what was pasted, which may be a whole letter, without blanks; all of it where there is none.
+///
+/// A link may be broken over lines, so only trying shows where it ends.
+fn link_in(text: &str) -> String {
+    let text = text.trim();
+    let from =
+        text.to_ascii_lowercase().find("kith:").and_then(|at| text.get(at..)).unwrap_or(text);
+    let gaps = from.char_indices().filter(|(_, letter)| letter.is_whitespace());
+    let ends = core::iter::once(from.len()).chain(gaps.map(|(at, _)| at).rev());
+    ends.filter_map(|end| Some(from.get(..end)?.split_whitespace().collect::<String>()))
+        .find(|link| proto::Invitation::from_text(link).is_ok())
+        .unwrap_or_else(|| from.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{Backend as _, NewGroup};
+    use crate::client::Client;
+
+    #[test]
+    fn a_link_is_found_in_a_letter_also_when_it_is_broken_over_lines() {
+        let home = tempfile::tempdir().unwrap();
+        let config = net::Config { listen: Vec::new(), mdns: false };
+        let client = Client::new(home.path(), config).unwrap();
+        client.create_profile("three old trees").unwrap();
+        let new = NewGroup {
+            name: "Tuesday".to_owned(),
+            reason: "Company.".to_owned(),
+            agreement: String::new(),
+            pseudonym: "Wren".to_owned(),
+            consent_hours: None,
+            words_stay_days: None,
+        };
+        let group = client.create_group(&new).unwrap();
+        let link = client.invite(&group, 3600, false).unwrap().link;
+        let (one, two) = link.split_at(30);
+        for broken in [link.clone(), format!("{one}\n  {two}"), link.to_uppercase()] {
+            for letter in [
+                broken.clone(),
+                format!("Hi dear, here it is: {broken} see you there"),
+                format!("  {broken}\n\nKisses, W."),
+            ] {
+                let packed: String = broken.split_whitespace().collect();
+                assert_eq!(link_in(&letter), packed, "{letter}");
+            }
+        }
+        assert_eq!(link_in(" hello "), "hello");
+        assert_eq!(link_in("it is kith:1nonsense and so on"), "kith:1nonsense and so on");
+        client.lock().unwrap();
+    }
 }

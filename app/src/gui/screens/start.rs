@@ -86,6 +86,18 @@ impl Start {
         lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
+    /// What is still to be said.
+    fn needed(&self) -> Vec<&'static str> {
+        let is_empty = |text: &str| text.trim().is_empty();
+        let all = [
+            (is_empty(&self.name), "what the group is called"),
+            (is_empty(&self.reason), "why you meet"),
+            (self.stay.is_none(), "how long words stay"),
+            (is_empty(&self.pseudonym), "what people should call you"),
+        ];
+        all.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect()
+    }
+
     /// The group, when nothing is missing.
     fn group(&self) -> Option<NewGroup> {
         let [name, reason, pseudonym] =
@@ -212,6 +224,12 @@ fn buttons(ui: &mut Ui, model: &Model, view: &Start) -> Option<Action> {
     let words =
         if model.busy == Some(Busy::Starting) { "One moment…" } else { "Start the group" };
     let mut action = None;
+    let needed = view.needed();
+    if !needed.is_empty() {
+        let palette = Palette::of(ui.ctx());
+        let words = format!("Still needed: {}.", needed.join(", "));
+        paragraph(ui, &words, theme::SIZE_PREVIEW, palette.muted);
+    }
     ui.add_space(4.0);
     ui.horizontal_wrapped(|ui| {
         if Button::primary(words).tall().enabled(ready).pressed(ui) {

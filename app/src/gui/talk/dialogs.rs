@@ -1,6 +1,6 @@
 //! Questions and answers that lie over everything else: what follows is said before it is done.
 
-use eframe::egui::{Id, Key, Margin, Modal, Role, ScrollArea, Ui, UiBuilder, vec2};
+use eframe::egui::{Id, Key, Margin, Modal, Role, Ui, UiBuilder, vec2};
 
 use proto::MemberId;
 
@@ -10,7 +10,7 @@ use crate::{
         model::{Action, Busy, Dialog, Here, Model},
         screens::{Settings, erase_ui, passphrase_ui},
         theme::{self, Palette},
-        widgets::{Button, dialog_frame, heading, paragraph, show_bar},
+        widgets::{Button, dialog_frame, dialog_scroll, heading, paragraph, reveal_focus},
         words::name_or_nameless,
     },
 };
@@ -25,15 +25,14 @@ pub(super) fn dialog_ui(ui: &Ui, model: &Model, settings: &mut Settings) -> Opti
     let modal = Modal::new(Id::unique("dialog")).frame(frame).backdrop_color(palette.scrim);
     let shown = modal.show(&ctx, |ui| {
         ui.set_width((screen.width() - 96.0).min(420.0));
-        let most = (screen.height() - 96.0).max(120.0);
-        show_bar(ui);
-        let scroll = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
-        scroll
-            .auto_shrink([false, true])
+        dialog_scroll(ui, "dialog")
             .show(ui, |ui| {
                 ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
                 let place = UiBuilder::new().accessibility_role(Role::Dialog);
-                ui.scope_builder(place, |ui| content_ui(ui, model, dialog, settings)).inner
+                let inner =
+                    ui.scope_builder(place, |ui| content_ui(ui, model, dialog, settings)).inner;
+                reveal_focus(ui);
+                inner
             })
             .inner
     });
@@ -72,7 +71,7 @@ fn content_ui(
             let says = [
                 "Nobody has to agree. The others see that you left.",
                 "You hear nothing more from this group, and it goes from your list. What was said stays locked on this computer until it fades.",
-                "You can't come back with this profile.",
+                "You can't come back from this computer, not even with a new invitation.",
             ];
             let ask = Ask { title: &title, says: &says, yes: "Leave the group" };
             ask.show(ui, model, "Stay", || Action::Here(Here::Leave))
@@ -137,7 +136,7 @@ fn compare_ui(ui: &mut Ui, model: &Model, member: MemberId) -> Option<Action> {
     let person = people.find(|person| person.member == member)?;
     let name = name_or_nameless(&person.pseudonym);
     heading(ui, &format!("Is this {name}?"), theme::SIZE_DIALOG);
-    let says = "Call each other, or meet. Read these words out, each half of them. On both screens they are the same, if nobody stands between you.";
+    let says = "Call each other, or meet. One reads the first half aloud, the other the second. On both screens they are the same, if nobody stands between you. If they differ, write nothing more to this name, and tell the others.";
     paragraph(ui, says, theme::SIZE_UI, palette.text);
     ui.add_space(4.0);
     let words = model.words.as_ref().map(|safety| safety.words.as_slice()).unwrap_or_default();

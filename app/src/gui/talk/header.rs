@@ -18,7 +18,11 @@ use super::dialogs::is_connected;
 const HEIGHT: f32 = 60.0;
 
 /// Shows it; whether the details were asked for, and what else was.
-pub(crate) fn header_ui(ui: &mut Ui, model: &Model, wide: bool) -> (bool, Option<Action>) {
+pub(crate) fn header_ui(
+    ui: &mut Ui,
+    model: &Model,
+    (wide, over): (bool, bool),
+) -> (bool, Option<Action>) {
     let palette = Palette::of(ui.ctx());
     let margin = Margin { left: 24, right: 12, top: 0, bottom: 0 };
     let frame = Frame::NONE.fill(palette.bg).inner_margin(margin);
@@ -56,6 +60,7 @@ pub(crate) fn header_ui(ui: &mut Ui, model: &Model, wide: bool) -> (bool, Option
         let mut child = ui.new_child(UiBuilder::new().id_salt("about").max_rect(place));
         let what = match (wide, model.details) {
             (true, true) => "Hide what is known about this group",
+            (false, _) if over => "Back to the talk",
             (true, false) | (false, _) => "About this group",
         };
         (icon_button(&mut child, icons::PANEL_RIGHT, what, 34.0).clicked(), asked)

@@ -1,8 +1,8 @@
 //! An invitation that was made: a link and a picture of it, for one person.
 
 use eframe::egui::{
-    Align, Color32, ColorImage, Context, Id, Layout, Margin, Modal, Rect, Role, ScrollArea, Sense,
-    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Align, Color32, ColorImage, Context, Id, Layout, Margin, Modal, Rect, Role, Sense, Stroke,
+    StrokeKind, TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 use super::TalkView;
@@ -13,8 +13,8 @@ use crate::{
         model::{Action, Here, Model},
         theme::{self, Palette},
         widgets::{
-            Button, dialog_frame, format, heading, icon_button, one_line, paint_icon, paragraph,
-            show_bar,
+            Button, dialog_frame, dialog_scroll, format, heading, icon_button, one_line,
+            paint_icon, paragraph, reveal_focus,
         },
     },
 };
@@ -43,13 +43,12 @@ pub(super) fn invite_ui(ui: &Ui, model: &Model, view: &mut TalkView) -> Option<A
     let modal = Modal::new(Id::unique("invite")).frame(frame).backdrop_color(palette.scrim);
     let shown = modal.show(&ctx, |ui| {
         ui.set_width((screen.width() - 96.0).min(404.0));
-        let most = (screen.height() - 96.0).max(120.0);
-        show_bar(ui);
-        let scroll =
-            ScrollArea::vertical().id_salt("invite").max_height(most).min_scrolled_height(most);
-        scroll
-            .auto_shrink([false, true])
-            .show(ui, |ui| content_ui(ui, (model, name), (code, copied), invitation))
+        dialog_scroll(ui, "invite")
+            .show(ui, |ui| {
+                let inner = content_ui(ui, (model, name), (code, copied), invitation);
+                reveal_focus(ui);
+                inner
+            })
             .inner
     });
     if shown.should_close() { Some(Action::CloseInvitation) } else { shown.inner }
@@ -79,7 +78,7 @@ fn content_ui(
     ui.add_space(8.0);
     let until = model.clock.date(invitation.expires_ms);
     paragraph(ui, &format!("Works once, until {until}"), theme::SIZE_UI, palette.text);
-    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read.";
+    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read. You can take it back here, until you close this.";
     paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
     if addresses_ui(ui, model, invitation.has_addresses) {
         action = Some(Action::Here(Here::WithoutAddresses));
@@ -98,11 +97,12 @@ fn content_ui(
         *copied = true;
         action = Some(Action::Copy(invitation.link.clone()));
     }
-    let mut child = ui.new_child(UiBuilder::new().id_salt("close").max_rect(close));
-    let cross = icon_button(&mut child, icons::X, "Close", 32.0);
     if Button::quiet("Take it back").enabled(model.busy.is_none()).pressed(&mut buttons) {
         action = Some(Action::Here(Here::Revoke));
     }
+    // After the others: the first Tab from here is not to take anything back.
+    let mut child = ui.new_child(UiBuilder::new().id_salt("close").max_rect(close));
+    let cross = icon_button(&mut child, icons::X, "Close", 32.0);
     if ui.memory(|memory| memory.focused().is_none()) {
         // The one of the two that can be seen without scrolling.
         let first = if ui.clip_rect().contains_rect(done.rect) { &done } else { &cross };

@@ -12,7 +12,7 @@ use super::{
     leaving::who_of,
     links::links_in,
     menu::{self, Hand, Hit},
-    rows::{GUTTER, HEAD, Kind, Laid, MORE, QUOTE, Row, words_of},
+    rows::{GUTTER, HEAD, Kind, Laid, MORE, QUOTE, Row, is_mine, words_of},
 };
 use crate::{
     backend::MessageView,
@@ -90,6 +90,13 @@ fn paint_message(
         .accessibility_label(format!("{name}, {time}: {says}"));
     ui.scope_builder(builder, |ui| {
         bound(ui, rect);
+        let is_newest = talk.messages.last().is_some_and(|last| last.id == message.id);
+        if is_newest && said && !is_mine(talk, message) {
+            // What someone else says now is told to a screen reader; what is read again is not.
+            ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+                node.set_live(accesskit::Live::Polite);
+            });
+        }
         // Not with Tab: one would stop at every message. The arrow keys choose one.
         let row = ui.interact(rect, ui.unique_id().with("row"), Sense::click() - Sense::FOCUSABLE);
         let chosen = hand.chosen == Some(message.id);
@@ -97,6 +104,11 @@ fn paint_message(
             let place = rect.expand2(vec2(12.0, 0.0));
             ui.painter().rect_filled(place, theme::RADIUS_ROW, palette.rail);
             if chosen {
+                // The messages have the focus, and this is the one of them that is meant.
+                let this = accesskit::NodeId(ui.unique_id().value());
+                ui.ctx().accesskit_node_builder(super::timeline::id(), |node| {
+                    node.set_active_descendant(this);
+                });
                 let ring = Stroke::new(2.0, palette.accent);
                 ui.painter().rect_stroke(place, theme::RADIUS_ROW, ring, StrokeKind::Inside);
             }

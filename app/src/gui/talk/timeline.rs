@@ -35,6 +35,11 @@ const BELOW: f32 = 12.0;
 /// Older messages are asked for when so much is left above.
 const EARLY: f32 = 800.0;
 
+/// What has the focus while one goes through the messages.
+pub(super) fn id() -> Id {
+    Id::unique("timeline")
+}
+
 /// Where one is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Anchor {
@@ -249,7 +254,7 @@ impl Timeline {
     /// Tab reaches it, so that the arrow keys can move it.
     fn focusable(&self, ui: &Ui, area: Rect) -> Response {
         let sense = Sense::focusable_noninteractive();
-        let response = ui.interact(area, Id::unique("timeline"), sense);
+        let response = ui.interact(area, id(), sense);
         response.widget_info(|| WidgetInfo::labeled(Role::Log, true, "Messages"));
         if response.has_focus() {
             let arrows = EventFilter { vertical_arrows: true, ..EventFilter::default() };

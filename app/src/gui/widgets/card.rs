@@ -64,7 +64,30 @@ pub(crate) fn dialog_frame(palette: &Palette) -> Frame {
         .shadow(palette.dialog_shadow())
 }
 
-/// From here on, whatever is too long shows that it is, also where no pointer is.
-pub(crate) fn show_bar(ui: &mut Ui) {
+/// What is scrolled in a dialog of this name: it begins at its top whenever it opens, and shows that it is too long,
+/// also where no pointer is.
+pub(crate) fn dialog_scroll(ui: &mut Ui, name: &str) -> ScrollArea {
     ui.spacing_mut().scroll.dormant_handle_opacity = 0.28;
+    let ctx = ui.ctx();
+    let most = (ctx.content_rect().height() - 96.0).max(120.0);
+    let (key, now) = (Id::unique((name, "shown")), ctx.cumulative_pass_nr());
+    let before: Option<u64> = ctx.data(|data| data.get_temp(key));
+    ctx.data_mut(|data| data.insert_temp(key, now));
+    let scroll = ScrollArea::vertical().id_salt(name).max_height(most).min_scrolled_height(most);
+    let scroll = scroll.auto_shrink([false, true]);
+    let goes_on = before.is_some_and(|before| now <= before.saturating_add(1));
+    if goes_on { scroll } else { scroll.vertical_scroll_offset(0.0) }
+}
+
+/// In a dialog, after all that is in it: scrolls to what got the focus, so that it is never hidden.
+pub(crate) fn reveal_focus(ui: &Ui) {
+    let ctx = ui.ctx();
+    let (key, focused) = (Id::unique("focus in a dialog"), ctx.memory(|memory| memory.focused()));
+    let before: Option<Id> = ctx.data(|data| data.get_temp(key));
+    if let Some(id) = focused.filter(|id| before != Some(*id)) {
+        ctx.data_mut(|data| data.insert_temp(key, id));
+        if let Some(response) = ctx.read_response(id) {
+            ui.scroll_to_rect(response.rect, None);
+        }
+    }
 }
