@@ -166,6 +166,12 @@ def names():
     return sorted({f"{node.get_role_name()}: {node.get_name()}" for node in nodes()})
 
 
+def focused():
+    """What has the focus, as a screen reader hears it."""
+    has = [node for node in nodes() if node.get_state_set().contains(Atspi.StateType.FOCUSED)]
+    return [f"{node.get_role_name()}: {node.get_name()}" for node in has]
+
+
 DO = {
     "press": press,
     "press_second": press_second,
@@ -175,6 +181,7 @@ DO = {
     "key": lambda key: xdo("key", key),
     "picture": picture,
     "names": names,
+    "focused": focused,
     "gone": lambda words: until(f"{words!r} to go", lambda: find(words, part=True) is None) and True,
 }
 
