@@ -33,7 +33,8 @@ pub async fn from_elsewhere(to: &Multiaddr) -> Multiaddr {
                 let socket = TcpSocket::new_v4()?;
                 socket.bind("127.0.0.66:0".parse().unwrap())?;
                 let mut other = socket.connect(target).await?;
-                (one.set_nodelay(true)?, other.set_nodelay(true)?);
+                one.set_nodelay(true)?;
+                other.set_nodelay(true)?;
                 tokio::io::copy_bidirectional(&mut one, &mut other).await
             });
         }
