@@ -157,6 +157,11 @@ impl Screen {
         self.field(field).rect().top()
     }
 
+    /// How far below the top of the window these words end.
+    pub(super) fn end_of(&self, words: &str) -> f32 {
+        self.harness.get(by().include_labels().label_contains(words)).rect().bottom()
+    }
+
     /// What is written in a field.
     pub(super) fn written(&self, field: &str) -> String {
         self.field(field).value().unwrap_or_default()

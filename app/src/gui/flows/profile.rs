@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers, Theme, vec2};
 
-use crate::backend::Profile;
+use crate::backend::{Profile, Trouble};
 use crate::gui::testing::{Fake, Screen};
 
 #[test]
@@ -218,4 +218,17 @@ fn a_question_begins_at_its_top_whatever_was_read_before() {
         assert!(screen.top_of("The one you have now") < top, "one went down");
         screen.key(Key::Escape);
     }
+}
+
+#[test]
+fn in_a_small_window_what_went_wrong_is_in_sight() {
+    let mut screen = Screen::with(Fake::alone(), vec2(512.0, 288.0), Theme::Light);
+    screen.press("Join with an invitation");
+    screen.write("Invitation link", "kith:1xyz");
+    screen.key(Key::Enter);
+    screen.write("What should people here call you?", "Moss");
+    let says = "This invitation was taken back. Ask for a new one.";
+    screen.fake.state().trouble = Some(Trouble::new("invite_revoked", says));
+    screen.press("Agree and join");
+    assert!(screen.end_of(says) <= 288.0, "{}", screen.end_of(says));
 }

@@ -98,11 +98,17 @@ impl<'a> Field<'a> {
         if bare {
             return response;
         }
+        let (key, is_wrong) = (response.id.with("was wrong"), !error.is_empty());
+        let was_wrong: bool = ui.ctx().data(|data| data.get_temp(key)).unwrap_or(false);
+        ui.ctx().data_mut(|data| data.insert_temp(key, is_wrong));
         // Always one child, said or not: what follows keeps its id, and with it the focus.
         ui.scope(|ui| {
             if !error.is_empty() {
                 let said = paragraph(ui, error, theme::SIZE_PREVIEW, palette.danger);
                 ui.ctx().accesskit_node_builder(said.id, |node| node.set_live(Live::Polite));
+                if !was_wrong {
+                    said.scroll_to_me(None);
+                }
             } else if !help.is_empty() {
                 paragraph(ui, help, theme::SIZE_SMALL, palette.muted);
             }
