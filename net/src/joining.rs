@@ -1,10 +1,11 @@
 //! Looking at an invitation and joining with it, over a swarm of its own that lives no longer.
 //!
 //! Everyone who might let us in is tried, again and again until the time is up: the addresses in the
-//! link, and whoever mDNS names; those who said nothing before after all others. The same candidate goes through all attempts, so a stream that breaks
+//! link, and whoever mDNS names. A first attempt is short, so that silent devices cannot use the time up; each
+//! after that with the same one takes twice as long. The same candidate goes through all attempts, so a stream that breaks
 //! after our keys were taken costs nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,10 +29,9 @@ use crate::node::now;
 
 /// How often everyone is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How long one attempt may take.
+/// How long the first attempt with someone may take, and any.
+const ATTEMPT_FIRST: Duration = Duration::from_secs(4);
 const ATTEMPT: Duration = Duration::from_secs(20);
-/// How long one may take that a silent one had a turn before: whoever says nothing must not use the time up.
-const ATTEMPT_AGAIN: Duration = Duration::from_secs(3);
 /// Devices that mDNS names; more than a local network has.
 const FOUND_MAX: usize = 1024;
 /// Events that are kept while an attempt runs.
@@ -133,7 +133,7 @@ async fn attempts(
     let mut missed = VecDeque::new();
     candidates.begin(&invitation);
     let mut found: BTreeMap<PeerId, Multiaddr> = BTreeMap::new();
-    let mut silent: BTreeSet<PeerId> = BTreeSet::new();
+    let mut turns: BTreeMap<PeerId, u32> = BTreeMap::new();
     let mut again = interval(AGAIN);
     loop {
         tokio::select! {
@@ -162,10 +162,11 @@ async fn attempts(
                         let attempt =
                             converse(control.clone(), peer_id, (&mut newcomer, send), name.as_ref());
                         // The swarm must be driven while the streams on it are used.
-                        let long = if silent.contains(&peer_id) { ATTEMPT_AGAIN } else { ATTEMPT };
+                        let turn = turns.get(&peer_id).copied().unwrap_or(0);
+                        let long = ATTEMPT_FIRST.saturating_mul(1 << turn.min(3)).min(ATTEMPT);
                         let outcome = drive(&mut swarm, &mut missed, long, attempt).await;
-                        if outcome.is_none() && silent.len() < FOUND_MAX {
-                            silent.insert(peer_id);
+                        if turns.len() < FOUND_MAX {
+                            turns.insert(peer_id, turn.saturating_add(1));
                         }
                         candidates.keep(&invitation, newcomer.into_candidate());
                         if let Some(Ok(outcome)) = outcome {

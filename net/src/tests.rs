@@ -387,6 +387,43 @@ fn two_link_over_quic_alone_and_over_whichever_way_is_left() {
     until("it came", || alder.shows(&group) == 1);
 }
 
+/// Connects with whoever comes, and says nothing, for as long as the test runs.
+fn silent_device() -> Multiaddr {
+    let (told, hear) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut stranger = Stranger::new();
+            let mut joins = stranger.swarm.behaviour().streams.new_control().accept(JOIN).unwrap();
+            stranger.swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+            let mut held = Vec::new();
+            loop {
+                tokio::select! {
+                    join = joins.next() => held.push(join),
+                    event = stranger.swarm.select_next_some() => {
+                        if let SwarmEvent::NewListenAddr { address, .. } = event {
+                            told.send(address).unwrap();
+                        }
+                    }
+                }
+            }
+        });
+    });
+    hear.recv().unwrap()
+}
+
+#[test]
+fn silent_devices_at_the_addresses_of_an_invitation_use_nobodys_time_up() {
+    let (wren, alder) = (Node::new(), Node::new());
+    let group = wren.found("Tuesday");
+    let mut addrs: Vec<_> = (0..3).map(|_| silent_device()).collect();
+    addrs.push(wren.address(&group, "/tcp/"));
+    let addrs = addrs.iter().filter_map(crate::address::from_multiaddr).collect();
+    let done = wren.handle.command(group, Command::Invite { expires_secs: 3600, addrs }).unwrap();
+    let Done::Invited(_, link) = done else { panic!("{done:?}") };
+    assert_eq!(alder.handle.join(&link, "Alder", Duration::from_secs(19)).unwrap(), group);
+}
+
 #[test]
 fn a_group_that_panicked_starts_again_from_what_is_durable() {
     let (wren, alder, group) = two();
