@@ -389,7 +389,7 @@ fn two_link_over_quic_alone_and_over_whichever_way_is_left() {
 
 /// Connects with whoever comes, and says nothing, for as long as the test runs.
 fn silent_device() -> Multiaddr {
-    let (told, hear) = std::sync::mpsc::channel();
+    let (told, hear) = std::sync::mpsc::sync_channel(4);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
