@@ -67,7 +67,10 @@ pub(crate) fn dialog_frame(palette: &Palette) -> Frame {
 /// What is scrolled in a dialog of this name: it begins at its top whenever it opens, and shows that it is too long,
 /// also where no pointer is.
 pub(crate) fn dialog_scroll(ui: &mut Ui, name: &str) -> ScrollArea {
-    ui.spacing_mut().scroll.dormant_handle_opacity = 0.28;
+    let style = &mut ui.spacing_mut().scroll;
+    style.dormant_handle_opacity = 0.28;
+    // In the dialog's margin, beside what is in it.
+    style.bar_outer_margin = -14.0;
     let ctx = ui.ctx();
     let most = (ctx.content_rect().height() - 96.0).max(120.0);
     let (key, now) = (Id::unique((name, "shown")), ctx.cumulative_pass_nr());
