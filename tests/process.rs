@@ -253,15 +253,19 @@ fn the_end_of_input_ends_the_process_with_status_0() {
     assert!(member.process.wait().unwrap().success());
 }
 
-#[test]
-fn a_practice_group_that_nobody_listens_to_any_more_ends_as_it_would() {
-    let folder = tempfile::tempdir().unwrap();
+/// A practice group without a display, whose folder is made here.
+fn practice_in(folder: &Path) -> Child {
     let mut demo = Command::new(KITH);
     for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
         demo.env_remove(name);
     }
-    let mut demo =
-        demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    demo.arg("demo").env("TMPDIR", folder).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_practice_group_that_nobody_listens_to_any_more_ends_as_it_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = practice_in(folder.path());
     drop(demo.stdout.take());
     assert!(demo.wait().unwrap().success());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -272,12 +276,7 @@ fn a_practice_group_that_nobody_listens_to_any_more_ends_as_it_would() {
 #[test]
 fn a_practice_group_that_is_stopped_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = Command::new(KITH);
-    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
-        demo.env_remove(name);
-    }
-    let mut demo =
-        demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut demo = practice_in(folder.path());
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     lines.by_ref().find(|line| line.as_ref().unwrap().contains("joins")).unwrap().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
