@@ -267,8 +267,8 @@ impl Node {
         let group = me.group;
         let remembered = self.storage.reader().remembered(&group)?;
         // A port that was named serves the first group; two groups never share one.
-        let is_gone = |first| first == group || !self.groups.contains_key(&first);
-        let is_first = self.first.is_none_or(is_gone);
+        let is_free = |first| first == group || !self.groups.contains_key(&first);
+        let is_first = self.first.is_none_or(is_free);
         let port = self.storage.reader().port(&group)?;
         let (commands, waiting) = mpsc::channel(WAITING_MAX);
         let task = GroupTask::new(

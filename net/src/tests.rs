@@ -31,9 +31,13 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
+        Self::with(config())
+    }
+
+    fn with(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Home::open(folder.path()).unwrap().create_at_floor(PASSPHRASE).unwrap();
-        let (handle, events) = spawn(config(), store).unwrap();
+        let (handle, events) = spawn(config, store).unwrap();
         Self { handle, _events: events, folder }
     }
 
@@ -442,6 +446,25 @@ fn a_group_that_panicked_starts_again_from_what_is_durable() {
     wren.handle.panic(group);
     wren.say(other, "undisturbed").unwrap();
     until("it runs again", || wren.say(group, "once more").is_ok());
+}
+
+#[test]
+fn a_group_that_starts_again_beside_others_keeps_the_port_that_was_named() {
+    let port = crate::address::any_free();
+    let listen = vec![format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()];
+    let wren = Node::with(Config { listen, mdns: false });
+    let (first, other) = (wren.found("Tuesday"), wren.found("Another"));
+    let is_at = |group: &GroupId| {
+        let status = wren.handle.status();
+        let listen = status.get(group).map(|status| status.listen.clone()).unwrap_or_default();
+        listen.iter().any(|address| crate::address::port_of(address) == Some(port))
+    };
+    until("the first has it", || is_at(&first));
+    assert!(!is_at(&other));
+    wren.handle.panic(first);
+    until("it is told", || wren.handle.status()[&first].stopped.is_some());
+    until("it runs again", || wren.say(first, "after").is_ok());
+    until("where it was", || is_at(&first));
 }
 
 /// Two streams' ends, and what drives them.

@@ -207,10 +207,12 @@ fn in_a_narrow_window_the_way_back_to_the_talk_has_a_name_and_a_key() {
 fn a_question_begins_at_its_top_whatever_was_read_before() {
     let mut screen = Screen::with(Fake::talking(), vec2(512.0, 288.0), Theme::Light);
     screen.press("Settings");
+    let mut tops = Vec::new();
     for _ in 0..2 {
         screen.press("Change the passphrase");
         let top = screen.top_of("The one you have now");
         assert!((0.0..200.0).contains(&top), "{top}");
+        tops.push(top);
         screen.key(Key::Tab);
         screen.key(Key::Tab);
         screen.key(Key::Tab);
@@ -218,6 +220,7 @@ fn a_question_begins_at_its_top_whatever_was_read_before() {
         assert!(screen.top_of("The one you have now") < top, "one went down");
         screen.key(Key::Escape);
     }
+    assert_eq!(tops[0], tops[1], "with its title, the second time too");
 }
 
 #[test]
