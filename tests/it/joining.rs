@@ -35,12 +35,7 @@ fn two_who_let_each_other_in_have_the_same_words_to_compare_and_keep_them() {
 /// The first so many are a group that person 0 began; the others are not in it yet.
 fn gathered(members: usize, people: usize, seed: u64) -> World {
     let mut world = World::strangers(people, seed);
-    world.found(0);
-    for newcomer in 1..members {
-        let link = world.invite(0);
-        assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}");
-        world.settle();
-    }
+    world.gather(members, seed);
     world
 }
 

@@ -38,12 +38,7 @@ fn words_written_while_the_clock_had_fallen_back_for_years_are_read_like_any_oth
         let mut world = World::strangers(3, seed);
         let years = 3 * 365 * 24 * HOUR_MS;
         (0..3).for_each(|who| world.set_clock_ahead(who, years));
-        world.found(0);
-        for newcomer in [1, 2] {
-            let link = world.invite(0);
-            assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}");
-            world.settle();
-        }
+        world.gather(3, seed);
         (0..3).for_each(|who| world.sleep(who));
         world.wait(9 * HOUR_MS);
         world.set_clock_ahead(2, 0);
@@ -72,12 +67,7 @@ fn whoever_comes_does_not_read_what_someone_wrote_alone_before() {
     for seed in 0..20 {
         let mut world = World::strangers(4, seed);
         world.break_percent = seed % 4;
-        world.found(0);
-        for newcomer in [1, 2] {
-            let link = world.invite(0);
-            assert_eq!(world.join(newcomer, &link), Ok(()), "seed {seed}");
-            world.settle();
-        }
+        world.gather(3, seed);
         (0..3).for_each(|who| world.sleep(who));
         world.wake(2);
         world.say(2, "for the two of you");

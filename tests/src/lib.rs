@@ -79,7 +79,7 @@ impl World {
     #[must_use]
     pub fn new(people: usize, seed: u64) -> Self {
         let mut world = Self::strangers(people, seed);
-        world.gather(seed);
+        world.gather(people, seed);
         world
     }
 
@@ -87,7 +87,7 @@ impl World {
     #[must_use]
     pub fn on_disk(people: usize, seed: u64) -> Self {
         let mut world = Self::strangers_on_disk(people, seed);
-        world.gather(seed);
+        world.gather(people, seed);
         world
     }
 
@@ -101,9 +101,14 @@ impl World {
         world
     }
 
-    fn gather(&mut self, seed: u64) {
+    /// The first of so many begins a group and lets the others in, one after the other. `seed` is for the message
+    /// of a failure.
+    ///
+    /// # Panics
+    /// When one of them does not come in.
+    pub fn gather(&mut self, members: usize, seed: u64) {
         self.found(0);
-        for newcomer in 1..self.people.len() {
+        for newcomer in 1..members {
             let link = self.invite(0);
             assert_eq!(self.join(newcomer, &link), Ok(()), "seed {seed}: joining");
             self.settle();
