@@ -66,8 +66,20 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
         "Three members on this machine, each with a store under {}.",
         folder.path().display()
     ));
-    go_when_stopped(folder.path())?;
-    let people = start(folder.path())?;
+    let is_stopped = go_when_stopped(folder.path())?;
+    let done = practice(folder.path(), window);
+    while is_stopped.load(Ordering::SeqCst) {
+        // What failed, failed because the folder is going: whoever removes it ends the program when it is gone.
+        thread::park();
+    }
+    done?;
+    folder.close().context("the demo's folder could not be removed")?;
+    say("That was all; its folder is gone.");
+    Ok(())
+}
+
+fn practice(folder: &Path, window: Option<Window>) -> Result<()> {
+    let people = start(folder)?;
     let (founder, newcomers) = people.split_first().context("someone must begin")?;
     let group = founder
         .create_group(&NewGroup {
@@ -106,24 +118,38 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
         // Whoever erased the profile in the window has nothing left to close.
         person.lock().ok();
     }
-    drop(people);
-    folder.close().context("the demo's folder could not be removed")?;
-    say("That was all; its folder is gone.");
     Ok(())
 }
 
-/// Whoever stops the program in the terminal is to find nothing of it either.
+/// Whoever stops the program in the terminal is to find nothing of it either. Gives what tells that they did.
 #[expect(clippy::exit, reason = "a stop is not waited for: nothing of it stays in any case")]
-fn go_when_stopped(folder: &Path) -> Result<()> {
-    let folder = folder.to_owned();
+fn go_when_stopped(folder: &Path) -> Result<Arc<AtomicBool>> {
+    let (folder, is_stopped) = (folder.to_owned(), Arc::new(AtomicBool::new(false)));
+    let stopped = Arc::clone(&is_stopped);
     ctrlc::set_handler(move || {
-        // What is written meanwhile is gone with a second try, or it is only practice.
-        if fs::remove_dir_all(&folder).is_err() {
-            fs::remove_dir_all(&folder).ok();
-        }
+        stopped.store(true, Ordering::SeqCst);
+        remove(&folder);
         std::process::exit(STOPPED);
     })
-    .context("a stop could not be waited for")
+    .context("a stop could not be waited for")?;
+    Ok(is_stopped)
+}
+
+/// Removes the folder under the hands of members who still write into it.
+///
+/// Where it stood stands a file meanwhile, so that none of them can make a file or a folder there, and
+/// nobody knows where it went. It is moved inside its own parent, which is one step.
+fn remove(folder: &Path) {
+    let gone = folder.with_extension("gone");
+    if fs::rename(folder, &gone).is_err() {
+        fs::remove_dir_all(folder).ok();
+        return;
+    }
+    let kept = fs::File::create(folder).is_ok();
+    fs::remove_dir_all(&gone).ok();
+    if kept {
+        fs::remove_file(folder).ok();
+    }
 }
 
 /// What is said without a window, and who holds it.
