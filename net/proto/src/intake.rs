@@ -20,18 +20,20 @@ use crate::ids::{EntryId, LinkId, LocalId, MemberId};
 use crate::limits::{AROUND_BYTES_MAX, AROUND_MAX, ENDED_SLACK_MS, FUTURE_MS, GONE_MAX, IDS_MAX};
 use crate::log::{Entry, EntryHeader, Order, SeqRange, Versions};
 use crate::message::Body;
-use crate::parking::Parked;
+use crate::parking::{Parked, Stay};
 use crate::reading::Reading;
 use crate::timers::Now;
 
 /// Entries that came, and where from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
     /// None: they had been waiting here.
     pub(crate) from: Option<LinkId>,
     /// What they answer, if something was asked for.
     pub(crate) answer: Option<Answer>,
+    /// How those of them waited that are tried again.
+    pub(crate) waited: BTreeMap<EntryId, Stay>,
 }
 
 /// What was asked for, and how the answer came.
@@ -127,7 +129,7 @@ impl<R: CryptoRng> Engine<R> {
     }
 
     fn judge_batch(&mut self, now: Now, batch: Batch, mut around: Around) -> Result<(), Reject> {
-        let Batch { entries, from, answer } = batch;
+        let Batch { entries, from, answer, waited } = batch;
         let is_push = answer.is_none() && from.is_some();
         let (mut changes, mut taken, mut unread) = (Vec::new(), Vec::new(), Vec::new());
         let count = entries.len();
@@ -149,7 +151,10 @@ impl<R: CryptoRng> Engine<R> {
                     taken.push((entry, header, lacks, is_fork));
                 }
                 Ok(Judged::Refused(author, seq)) => changes.extend(self.log.refuse(&author, seq)),
-                Ok(Judged::Early) => self.park(now, Parked::Entry(entry), from),
+                Ok(Judged::Early) => match waited.get(&entry.id()) {
+                    Some(stay) => self.park_again(now, Parked::Entry(entry), *stay),
+                    None => self.park(now, Parked::Entry(entry), from),
+                },
                 Ok(Judged::Dropped) => {}
                 Ok(Judged::Unread) => unread.push(entry),
                 Err(_reject) if from.is_none() => {}
@@ -187,7 +192,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         // Fewer of them need less to be read. What not even one alone can have read comes again.
         if unread.len() < count && !unread.is_empty() {
-            let rest = Batch { entries: unread, from: None, answer: None };
+            let rest = Batch { entries: unread, waited, ..Batch::default() };
             self.take_entries(now, rest)?;
         }
         fault
@@ -532,7 +537,7 @@ mod tests {
         let chain = chain(&room, 1, 1);
         let other = forge(&room.peers[0].me, (0, EntryId::ZERO, 1), room.peers[0].dag.heads());
         let wrong = Entry { sig: chain[0].sig, ..other };
-        let batch = Batch { entries: vec![wrong, chain[0].clone()], from: None, answer: None };
+        let batch = Batch { entries: vec![wrong, chain[0].clone()], ..Batch::default() };
         let peer = &mut room.peers[0];
         assert_eq!(peer.take_entries(now, batch), Ok(()));
         let author = chain[0].read_header().unwrap().author;

@@ -49,6 +49,12 @@ enum Account {
 #[derive(Debug)]
 struct Item {
     what: Parked,
+    stay: Stay,
+}
+
+/// How something waits: it keeps this when it is tried in vain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stay {
     account: Account,
     since: Instant,
 }
@@ -87,7 +93,7 @@ impl Parking {
 
     fn push(&mut self, item: Item) {
         self.bytes = self.bytes.saturating_add(item.what.size());
-        let account = item.account;
+        let account = item.stay.account;
         self.items.push_back(item);
         if self.counts().get(&account).is_some_and(|count| *count > PARKED_EACH_MAX) {
             self.drop_oldest_of(account);
@@ -102,24 +108,24 @@ impl Parking {
     fn counts(&self) -> BTreeMap<Account, usize> {
         let mut counts: BTreeMap<Account, usize> = BTreeMap::new();
         for item in &self.items {
-            let count = counts.entry(item.account).or_default();
+            let count = counts.entry(item.stay.account).or_default();
             *count = count.saturating_add(1);
         }
         counts
     }
 
     fn drop_oldest_of(&mut self, account: Account) {
-        let oldest = self.items.iter().position(|item| item.account == account);
+        let oldest = self.items.iter().position(|item| item.stay.account == account);
         if let Some(item) = oldest.and_then(|at| self.items.remove(at)) {
             self.bytes = self.bytes.saturating_sub(item.what.size());
         }
     }
 
-    /// What waits again keeps the age and the account that it had.
-    fn keep_age(&mut self, before: &[Item]) {
+    /// An op that waits again keeps how it waited.
+    fn keep_stay(&mut self, before: &[Item]) {
         for item in &mut self.items {
             if let Some(old) = before.iter().find(|old| old.what == item.what) {
-                (item.since, item.account) = (old.since, old.account);
+                item.stay = old.stay;
             }
         }
     }
@@ -127,18 +133,23 @@ impl Parking {
     fn take(&mut self, now: Instant) -> Vec<Item> {
         self.bytes = 0;
         let items = core::mem::take(&mut self.items);
-        items.into_iter().filter(|item| now < item.since.after_ms(PARKED_MS)).collect()
+        items.into_iter().filter(|item| now < item.stay.since.after_ms(PARKED_MS)).collect()
     }
 }
 
 impl<R: CryptoRng> Engine<R> {
     /// Keeps an op or entry that cannot be judged yet.
     pub(crate) fn park(&mut self, now: Now, what: Parked, from: Option<LinkId>) {
+        let account = self.signer(&what).map_or(Account::Link(from), Account::Author);
+        self.park_again(now, what, Stay { account, since: now.instant });
+    }
+
+    /// Keeps what waited before, and was tried in vain.
+    pub(crate) fn park_again(&mut self, now: Now, what: Parked, stay: Stay) {
         if self.parking.items.iter().any(|item| item.what == what) {
             return;
         }
-        let account = self.signer(&what).map_or(Account::Link(from), Account::Author);
-        self.parking.push(Item { what, account, since: now.instant });
+        self.parking.push(Item { what, stay });
         self.parking.due.get_or_insert_with(|| now.instant.after_ms(RETRY_MS));
     }
 
@@ -175,7 +186,7 @@ impl<R: CryptoRng> Engine<R> {
                 Parked::Entry(_) => None,
             });
             self.take_ops(now, tried.collect(), None).unwrap_or_default();
-            self.parking.keep_age(&ops);
+            self.parking.keep_stay(&ops);
             if self.dag.len() == held {
                 break;
             }
@@ -184,13 +195,14 @@ impl<R: CryptoRng> Engine<R> {
         let (entries, rest): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| matches!(item.what, Parked::Entry(_)));
         rest.into_iter().for_each(|item| self.parking.push(item));
-        let tried = entries.iter().filter_map(|item| match &item.what {
-            Parked::Entry(entry) => Some(entry.clone()),
-            Parked::Op(_) => None,
-        });
-        let batch = Batch { entries: tried.collect(), from: None, answer: None };
+        let mut batch = Batch::default();
+        for Item { what, stay } in entries {
+            if let Parked::Entry(entry) = what {
+                batch.waited.insert(entry.id(), stay);
+                batch.entries.push(entry);
+            }
+        }
         self.take_entries(now, batch).unwrap_or_default();
-        self.parking.keep_age(&entries);
         self.parking.is_trying = false;
         if !self.parking.is_empty() {
             self.parking.due.get_or_insert_with(|| now.instant.after_ms(RETRY_MS));
@@ -227,7 +239,7 @@ mod tests {
         };
         let sign = |_: Label, _: &[&[u8]]| Sig::sign(&[1; 32], Label::OpSig, &[]);
         let what = Parked::Op(Op::sign(header, &OpBody::Merge, sign).unwrap());
-        Item { what, account, since: Instant(u64::from(nth)) }
+        Item { what, stay: Stay { account, since: Instant(u64::from(nth)) } }
     }
 
     #[test]
@@ -239,7 +251,7 @@ mod tests {
             parking.push(item(nth, Account::Link(Some(LinkId(1)))));
         }
         assert_eq!(parking.items.len(), 1 + PARKED_EACH_MAX);
-        assert!(parking.items.iter().any(|item| item.account == honest));
+        assert!(parking.items.iter().any(|item| item.stay.account == honest));
         for link in 0..5000 {
             parking.push(item(9000 + link, Account::Link(Some(LinkId(link.into())))));
         }
@@ -264,7 +276,8 @@ mod tests {
             let sig = Sig::sign(&[1; 32], Label::EntrySig, &[]);
             let entry = Entry { header: Bytes::new(vec![1]).unwrap(), sig, body: Some(body) };
             let account = Account::Link(Some(LinkId(link.into())));
-            parking.push(Item { what: Parked::Entry(entry), account, since: Instant(0) });
+            let stay = Stay { account, since: Instant(0) };
+            parking.push(Item { what: Parked::Entry(entry), stay });
             room = room.max(parking.bytes);
             assert!(parking.bytes <= PARKED_BYTES_MAX, "{link}");
         }
@@ -289,6 +302,28 @@ mod tests {
         assert_eq!((room.entries[0].len(), room.peers[0].tally().parked), (0, 1));
         room.force(1, link, &LinkMsg::Ops(Ops { ops: List::first([op]), more: false }));
         assert_eq!((&room.entries[0][..], room.peers[0].tally().parked), (&[entry][..], 0));
+    }
+
+    /// Whoever sends such entries would fill what is set aside for all that waits, for good.
+    #[test]
+    fn what_must_be_read_for_at_every_try_waits_no_longer_than_a_week_either() {
+        let mut room = Room::new(2);
+        let (link, _) = room.link(1, 0);
+        (0..4).for_each(|_| drop(room.say(1, "before")));
+        let me = room.peers[1].me.clone();
+        // Beside the second of four, which is not in memory; with an op below it that nobody has.
+        let beside = room.entries[0][0].id();
+        let early = forge(&me, (1, beside, u64::MAX >> 24), vec![OpId([9; 32])]);
+        room.force(1, link, &push(&[early]));
+        assert_eq!(room.peers[0].tally().parked, 1);
+        for hour in 0..7 * 24 {
+            assert_eq!(room.peers[0].tally().parked, 1, "after {hour} hours");
+            room.ms += 3_600_000;
+            room.input(0, crate::engine::Input::Tick);
+        }
+        room.ms += 120_000;
+        room.input(0, crate::engine::Input::Tick);
+        assert_eq!(room.peers[0].tally().parked, 0);
     }
 
     #[test]

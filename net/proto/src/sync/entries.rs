@@ -434,7 +434,7 @@ impl<R: CryptoRng> Engine<R> {
             self.on_duplicate(link);
         }
         let entries = entries.entries.into_vec();
-        self.take_entries(now, Batch { entries, from: Some(link), answer })
+        self.take_entries(now, Batch { entries, from: Some(link), answer, ..Batch::default() })
     }
 
     /// Notes what an answer left open: with `more`, it will be asked for again; without, this member
