@@ -15,8 +15,8 @@ use tokio::time::timeout;
 /// Bytes read or written at once, if so many wait.
 const PIECE: usize = 32 * 1024;
 /// Messages that may wait to be written, and their bytes, unless one alone is more: beyond, the other end does not
-/// read.
-const WAITING_MAX: usize = 256;
+/// read. With a new link the cards of all members are sent at once.
+const WAITING_MAX: usize = 1024;
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long what is written at once may take.
 const WRITING: Duration = Duration::from_secs(30);

@@ -5,6 +5,8 @@ mod membership;
 mod op;
 mod validity;
 
+#[cfg(test)]
+pub(crate) use dag::VIEWED_MAX;
 pub use dag::{Dag, Taken};
 pub use membership::{Standing, Unheard};
 pub use op::{

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng as _;
 
 use crate::change::{Change, Loaded};
+use crate::control::VIEWED_MAX;
 use crate::control::{Leave, Op, OpBody};
 use crate::encoding::{Bytes, List, Text};
 use crate::engine::{Done, Engine, Input, Output};
@@ -344,4 +345,21 @@ fn heads_bounded_when_those_who_meet_hold_hundreds_already() {
     room.link(0, 1);
     room.wait(300_000);
     assert_few_heads(&room, &[0, 1]);
+}
+
+/// A large group in which every entry names another view: its members were remembered for each of 4096.
+#[test]
+fn what_is_remembered_of_views_is_bounded_by_how_many_they_name() {
+    let mut room = crowd(120, |_, _| true);
+    let dag = &mut room.peers[0].dag;
+    let ids: Vec<_> = dag.ids().collect();
+    let (some, others) = ids[ids.len() - 60..].split_at(30);
+    for view in some.iter().flat_map(|one| others.iter().map(move |other| [*one, *other])) {
+        let mut view = view.to_vec();
+        view.sort_unstable();
+        let standing = dag.standing_in(&view).unwrap();
+        assert_eq!(*dag.readers(&view).unwrap(), standing);
+        assert!(dag.viewed() <= VIEWED_MAX, "{}", dag.viewed());
+    }
+    assert!(dag.viewed() > VIEWED_MAX - 240, "it is used");
 }

@@ -60,8 +60,10 @@ pub struct Dag {
     views: BTreeMap<Vec<OpId>, Arc<Standing>>,
 }
 
-/// Views whose members are remembered; beyond, one gives way to another.
+/// Views whose members are remembered, and members in all of them; beyond, one gives way to another. Whoever writes
+/// entries chooses the views that they name.
 const VIEWS_MAX: usize = 4096;
+pub(crate) const VIEWED_MAX: usize = 65_536;
 
 impl Dag {
     /// A DAG that holds only its root.
@@ -262,11 +264,18 @@ impl Dag {
             return Some(Arc::clone(readers));
         }
         let readers = Arc::new(self.standing_in(view)?);
-        while self.views.len() >= VIEWS_MAX {
+        let most = VIEWED_MAX.checked_div(readers.members.len()).unwrap_or(VIEWS_MAX);
+        while self.views.len() >= most.clamp(1, VIEWS_MAX) {
             self.views.pop_first();
         }
         self.views.insert(view.to_vec(), Arc::clone(&readers));
         Some(readers)
+    }
+
+    /// How many members the remembered views have, all together.
+    #[cfg(test)]
+    pub(crate) fn viewed(&self) -> usize {
+        self.views.values().map(|standing| standing.members.len()).sum()
     }
 
     /// The same, computed anew.
