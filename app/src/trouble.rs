@@ -113,6 +113,10 @@ fn from_refusal(refusal: &Refusal) -> Trouble {
             "clock_off",
             "This device's clock differs from those of the others by more than five minutes. Set it right, then try again.",
         ),
+        Refusal::TooMuchToday => (
+            "rate_limited",
+            "This device did that so often today that the others would not accept more. Try again tomorrow.",
+        ),
         Refusal::NotYet => (
             "unreachable",
             "This needs a connection to someone in the group first. Try again when one of them is there.",

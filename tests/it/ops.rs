@@ -12,6 +12,7 @@ use tests::forge::Forge;
 const DAY: u32 = 24 * 60;
 const NO_MEMBER: &str = "its author is no member in its past";
 const ADMITTERS: &str = "admitters are the author first, then members, each once";
+const TOO_MANY: &str = "more than one author may make in a day";
 const USED: &str = "the invitation was used before";
 
 /// The rule that was broken; empty when none was.
@@ -19,6 +20,7 @@ fn broken<T>(made: Result<T, Reject>) -> &'static str {
     match made {
         Ok(_) => "",
         Err(Reject::Op(rule)) => rule,
+        Err(Reject::Budget) => TOO_MANY,
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -118,11 +120,12 @@ fn one_author_makes_sixty_ops_a_day() {
     for nth in 0..60 {
         assert_eq!(broken(group.make(0, &OpBody::Merge, wall + nth)), "", "{nth}");
     }
-    let too_many = "more ops than one author may make in a day";
-    assert_eq!(broken(group.make(0, &OpBody::Merge, wall + 59)), too_many);
-    assert_eq!(broken(group.make(0, &OpBody::Merge, wall + DAY - 1)), too_many);
+    assert_eq!(broken(group.make(0, &OpBody::Merge, wall + 59)), TOO_MANY);
+    assert_eq!(broken(group.make(0, &OpBody::Merge, wall + DAY - 1)), TOO_MANY);
     assert_eq!(broken(group.make(0, &OpBody::Merge, wall + DAY)), "", "a day after the first");
-    assert_eq!(broken(group.make(0, &OpBody::Merge, wall + DAY)), too_many);
+    assert_eq!(broken(group.make(0, &OpBody::Merge, wall + DAY)), TOO_MANY);
+    let leave = OpBody::Leave(Leave { last: None });
+    assert_eq!(broken(group.make(0, &leave, wall + DAY)), "", "anyone may leave at any time");
 }
 
 fn prekey(idx: u32) -> OpBody {
@@ -143,9 +146,8 @@ fn one_author_certifies_four_keys_a_day_each_newer_than_the_last() {
     for body in [prekey(1), subkey(2), prekey(2), subkey(3)] {
         assert_eq!(broken(group.make(1, &body, wall)), "");
     }
-    let too_many = "more keys than one author may make in a day";
     for body in [prekey(3), subkey(4)] {
-        assert_eq!(broken(group.make(1, &body, wall + DAY - 1)), too_many);
+        assert_eq!(broken(group.make(1, &body, wall + DAY - 1)), TOO_MANY);
     }
     assert_eq!(broken(group.make(1, &OpBody::Merge, wall)), "", "anything else");
     assert_eq!(broken(group.make(0, &subkey(1), wall)), "", "others have their own");

@@ -24,8 +24,7 @@ impl<R: CryptoRng> Engine<R> {
         }
         match self.sign_op(now, &OpBody::Welcome(Welcome { member })) {
             Ok(_) => Ok(Done::Nothing),
-            Err(Reject::Early) => Err(self.clock_refusal(now)),
-            Err(_not_valid) => Err(Refusal::NotToWelcome),
+            Err(reject) => Err(self.refusal(now, reject, Refusal::NotToWelcome)),
         }
     }
 
@@ -123,7 +122,7 @@ impl<R: CryptoRng> Engine<R> {
         match self.sign_op(now, &OpBody::Leave(Leave { last })) {
             Ok(_) => Ok(Done::Nothing),
             Err(Reject::Early) => Err(Refusal::ClockWentBack),
-            Err(_too_many) => Err(Refusal::Bad("not now: too much has happened at once")),
+            Err(_reject) => Err(Refusal::Bad("not while the group is as it is")),
         }
     }
 
@@ -183,9 +182,17 @@ impl<R: CryptoRng> Engine<R> {
         })
     }
 
-    /// Our clock was ahead once, or it is off now.
-    pub(crate) fn clock_refusal(&self, now: Now) -> Refusal {
-        if self.clock.is_off(now) { Refusal::ClockIsOff } else { Refusal::ClockWentBack }
+    /// Why an op of ours was not made: our clock, too many of them, or what else is to be said.
+    pub(crate) fn refusal(&self, now: Now, reject: Reject, otherwise: Refusal) -> Refusal {
+        if reject == Reject::Budget {
+            Refusal::TooMuchToday
+        } else if reject != Reject::Early {
+            otherwise
+        } else if self.clock.is_off(now) {
+            Refusal::ClockIsOff
+        } else {
+            Refusal::ClockWentBack
+        }
     }
 }
 
@@ -257,6 +264,30 @@ mod tests {
         assert_eq!(founder.leave(now), Ok(Done::Nothing));
         assert!(founder.has_left());
     }
+
+    /// "That cannot be done" was all that was said: who read it tried again and again.
+    #[test]
+    fn who_did_too_much_in_a_day_is_told_so_and_can_leave_all_the_same() {
+        let mut room = Room::new(1);
+        let mut last = None;
+        while let Ok(made) = room.peers[0].invite(at(room.ms), 3600, &[]) {
+            last = Some(made);
+        }
+        let Some(Done::Invited(invite, _)) = last else { panic!("{last:?}") };
+        let founder = &mut room.peers[0];
+        assert_eq!(founder.dag.len(), 1 + crate::limits::OPS_PER_DAY_MAX);
+        let now = at(room.ms);
+        assert_eq!(founder.invite(now, 3600, &[]), Err(Refusal::TooMuchToday));
+        assert_eq!(founder.cancel_invite(now, invite), Err(Refusal::TooMuchToday));
+        let tomorrow = at(room.ms + 24 * 3600 * 1000);
+        assert_eq!(founder.cancel_invite(tomorrow, invite), Ok(Done::Nothing));
+        // Who leaves makes no more of them.
+        let mut room = Room::new(1);
+        let founder = &mut room.peers[0];
+        while founder.invite(now, 3600, &[]).is_ok() {}
+        assert_eq!(founder.leave(now), Ok(Done::Nothing));
+    }
+
     #[test]
     fn nobody_is_counted_in_before_this_device_knows_what_it_said_before() {
         let mut room = Room::new(3);

@@ -41,7 +41,7 @@ pub enum Reject {
     /// Ahead of our clock.
     #[error("ahead of the clock")]
     Early,
-    /// More than its fair share.
+    /// More than its fair share, or than one author may make in a day.
     #[error("over budget")]
     Budget,
 }
@@ -71,6 +71,9 @@ pub enum Refusal {
     /// Members came since it was said who may not read what was said before they came.
     #[error("people have come since who cannot read this; it can be taken back and said anew")]
     ReadByMore,
+    /// So much was signed here in the last 24 hours that nobody would take in more.
+    #[error("this device did that too often today; it works again within a day")]
+    TooMuchToday,
     /// Has to wait for a first connection in this run.
     #[error("this needs a connection to someone in the group first")]
     NotYet,

@@ -139,7 +139,8 @@ fn chain(dag: &Dag, header: &OpHeader, past: &FixedBitSet) -> Result<(), Reject>
     Ok(())
 }
 
-/// What one author may do in a day, by the clock of their own chain: 60 ops, 4 keys, 64 KiB.
+/// What one author may do in a day, by the clock of their own chain: 60 ops, 4 keys, 64 KiB. Whoever wants
+/// to leave always may: nothing of theirs follows.
 fn budget(
     dag: &Dag,
     op: &Op,
@@ -147,6 +148,9 @@ fn budget(
     past: &FixedBitSet,
 ) -> Result<(), Reject> {
     const DAY_MINUTES: u32 = 24 * 60;
+    if matches!(body, OpBody::Leave(_)) {
+        return Ok(());
+    }
     let (mut ops, mut keys, mut bytes) = (0_usize, 0_usize, op.body.len());
     let today = dag.nodes_in(past).map(|(_, node)| node).filter(|node| {
         node.author == header.author
@@ -159,10 +163,10 @@ fn budget(
         bytes = bytes.saturating_add(node.op.body.len());
     }
     if ops >= OPS_PER_DAY_MAX || bytes > OP_BYTES_PER_DAY_MAX {
-        return Err(Reject::Op("more ops than one author may make in a day"));
+        return Err(Reject::Budget);
     }
     if body.is_key() && keys >= KEY_OPS_PER_DAY_MAX {
-        return Err(Reject::Op("more keys than one author may make in a day"));
+        return Err(Reject::Budget);
     }
     Ok(())
 }

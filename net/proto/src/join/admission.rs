@@ -108,7 +108,9 @@ impl<R: CryptoRng> Engine<R> {
             admitters: List::first(admitters),
             expires,
         });
-        let invite = self.sign_op(now, &body).map_err(|reject| self.not_now(now, &reject))?;
+        let invite = self.sign_op(now, &body).map_err(|reject| {
+            self.refusal(now, reject, Refusal::Bad("not while the group is as it is"))
+        })?;
         let secret =
             InviteSecret { invite, join_psk: invitation.join_psk(), disc: invitation.disc() };
         self.keep_invite(secret);
@@ -129,17 +131,11 @@ impl<R: CryptoRng> Engine<R> {
         }
         if !self.dag.is_cancelled(&invite) {
             let body = OpBody::InviteCancel(InviteCancel { invite });
-            self.sign_op(now, &body).map_err(|reject| self.not_now(now, &reject))?;
+            self.sign_op(now, &body).map_err(|reject| {
+                self.refusal(now, reject, Refusal::Bad("not while the group is as it is"))
+            })?;
         }
         Ok(Done::Nothing)
-    }
-
-    fn not_now(&self, now: Now, reject: &Reject) -> Refusal {
-        if *reject == Reject::Early {
-            self.clock_refusal(now)
-        } else {
-            Refusal::Bad("this device cannot do that right now")
-        }
     }
 
     fn keep_invite(&mut self, secret: InviteSecret) {

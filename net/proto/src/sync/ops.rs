@@ -127,7 +127,8 @@ impl<R: CryptoRng> Engine<R> {
 
     /// Takes in ops; new ones become durable together and are passed on at once.
     ///
-    /// From a link, the first bad one is that member's fault. Without one, bad ones are dropped.
+    /// From a link, the first bad one is that member's fault, and nothing after it is taken. Without one,
+    /// bad ones are left out, and the last of them is what is given.
     pub(crate) fn take_ops(
         &mut self,
         now: Now,
@@ -140,10 +141,11 @@ impl<R: CryptoRng> Engine<R> {
         for op in ops {
             match self.take_op(now, op, from, &mut changes) {
                 Ok(()) => {}
-                Err(_reject) if from.is_none() => {}
                 Err(reject) => {
                     fault = Err(reject);
-                    break;
+                    if from.is_some() {
+                        break;
+                    }
                 }
             }
         }
@@ -254,7 +256,11 @@ impl<R: CryptoRng> Engine<R> {
             Op::sign(header, body, |label, parts| self.me.secrets.sign_as_member(label, parts))?;
         let id = op.id();
         self.take_ops(now, vec![op], None)?;
-        if self.dag.contains(&id) { Ok(id) } else { Err(Reject::Op("our own op is not valid")) }
+        if self.dag.contains(&id) {
+            Ok(id)
+        } else {
+            Err(Reject::Op("below it is what is not held"))
+        }
     }
 
     /// More than eight heads: each member waits by rank, so that one Merge is enough.
@@ -347,7 +353,12 @@ mod tests {
         room.force(1, ours, &LinkMsg::Ops(Ops { ops: List::first([op.clone()]), more: false }));
         assert!(!room.peers[0].dag.contains(&op.id()));
         assert!(room.peers[0].up(theirs).is_none());
-        // From the disk or from what waited here it is dropped, and nobody is to blame.
-        assert_eq!(room.peers[0].take_ops(at(room.ms), vec![op], None), Ok(()));
+        // From what waited here it is left out, and nobody is to blame.
+        let good = merge(&room.peers[2], at(room.ms).minutes());
+        let both = vec![op.clone(), good.clone()];
+        let taken = room.peers[0].take_ops(at(room.ms), both, None);
+        assert_eq!(taken, Err(Reject::Signature));
+        let dag = &room.peers[0].dag;
+        assert!(dag.contains(&good.id()) && !dag.contains(&op.id()));
     }
 }
