@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -63,10 +64,13 @@ impl Network {
 /// Where TLS libraries write their keys if it is set, for whoever debugs a network.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
 
+/// How many arenas glibc's allocator may have.
+const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
+
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
-    if std::env::var_os(KEY_LOG).is_some() {
-        return without_key_log();
+    if let Some(code) = start_again() {
+        return code;
     }
     let cli = Cli::parse();
     log_to_stderr();
@@ -83,27 +87,47 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Starts the program once more without the variable that would make libp2p write the keys of its connections to
-/// a file. What members say is sealed within those once more; who meets whom is not.
-fn without_key_log() -> ExitCode {
-    let mut again = match std::env::current_exe() {
-        Ok(program) => std::process::Command::new(program),
-        Err(_unknown) => return fail(&format!("Unset {KEY_LOG} and start Kith again."), 1),
+/// Starts the program once more when its environment is not the one it needs; none when it is.
+///
+/// Without the variable that would make libp2p write the keys of its connections to a file: what members say is
+/// sealed within those once more; who meets whom is not. And with few arenas for glibc's allocator, which else
+/// keeps what was freed in one of its own for each of some twenty threads (docs/testing.md, "A running group,
+/// watched").
+fn start_again() -> Option<ExitCode> {
+    let has_key_log = std::env::var_os(KEY_LOG).is_some();
+    let lacks_arenas =
+        cfg!(all(target_os = "linux", target_env = "gnu")) && std::env::var_os(ARENAS.0).is_none();
+    if !has_key_log && !lacks_arenas {
+        return None;
+    }
+    let error = match std::env::current_exe() {
+        Ok(program) => {
+            let mut again = std::process::Command::new(program);
+            again.args(std::env::args_os().skip(1)).env_remove(KEY_LOG);
+            if lacks_arenas {
+                again.env(ARENAS.0, ARENAS.1);
+            }
+            match turn_into(again) {
+                Ok(code) => return Some(code),
+                Err(error) => error,
+            }
+        }
+        Err(error) => error,
     };
-    again.args(std::env::args_os().skip(1)).env_remove(KEY_LOG);
+    has_key_log.then(|| fail(&format!("Unset {KEY_LOG} and start Kith again: {error}."), 1))
+}
+
+/// Comes back when that fails, or with how it ended.
+fn turn_into(mut program: std::process::Command) -> io::Result<ExitCode> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
-        // Comes back only when it fails.
-        let error = again.exec();
-        fail(&format!("Unset {KEY_LOG} and start Kith again: {error}."), 1)
+        Err(program.exec())
     }
     #[cfg(not(unix))]
-    match again.status() {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => fail(&format!("Unset {KEY_LOG} and start Kith again: {error}."), 1),
-    }
+    program
+        .status()
+        .map(|status| if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(feature = "window")]
@@ -169,5 +193,5 @@ fn fail(says: &str, status: u8) -> ExitCode {
 fn log_to_stderr() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }

@@ -9,6 +9,7 @@
 mod adversary;
 mod attacks;
 mod completeness;
+mod crowds;
 mod disks;
 mod evenings;
 mod fading;

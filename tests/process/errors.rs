@@ -270,3 +270,22 @@ fn no_keys_of_connections_are_written_where_a_variable_says() {
     group_of(&mut member);
     assert!(!keys.exists());
 }
+
+/// Where that is glibc's: each of some twenty threads kept what was freed for itself, and memory rose for hours.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn threads_share_what_was_freed_unless_someone_says_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let arenas_of = |env: &[(&str, &Path)]| {
+        let mut member = Member::start_with(&folder.path().join("home"), env);
+        member.ask("rpc.methods", json!({})).unwrap();
+        let environ = fs::read(format!("/proc/{}/environ", member.process.id())).unwrap();
+        let mut all = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        all.find(|one| one.starts_with("MALLOC_ARENA_MAX=")).map(std::borrow::Cow::into_owned)
+    };
+    assert_eq!(arenas_of(&[]).as_deref(), Some("MALLOC_ARENA_MAX=2"));
+    let own = Path::new("9");
+    let keys = folder.path().join("keys");
+    let asked = [("MALLOC_ARENA_MAX", own), ("SSLKEYLOGFILE", keys.as_path())];
+    assert_eq!(arenas_of(&asked).as_deref(), Some("MALLOC_ARENA_MAX=9"));
+}
