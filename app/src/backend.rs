@@ -9,6 +9,7 @@
 )]
 
 use proto::{GroupId, MemberId, OpId};
+use room::Coming;
 use serde::{Deserialize, Serialize};
 
 /// Names a message: an entry's id, or the local id of one that is not signed yet.
@@ -94,6 +95,8 @@ pub(crate) struct SafetyWords {
 /// Someone who came or left before a message was written, for all but its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unheard {
+    /// Who.
+    pub member: MemberId,
     /// The name they bear or bore; may be empty.
     pub pseudonym: String,
     /// They left; else they came.
@@ -158,6 +161,15 @@ pub(crate) struct Invitation {
     pub link: String,
     /// Whether the link names addresses of this device, or of others in the group.
     pub has_addresses: bool,
+    /// Until when, in milliseconds since 1970.
+    pub expires_ms: u64,
+}
+
+/// An invitation that was made here and that nobody has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenInvitation {
+    /// Its op.
+    pub invite: OpId,
     /// Until when, in milliseconds since 1970.
     pub expires_ms: u64,
 }
@@ -266,6 +278,10 @@ pub(crate) trait Backend: Send + Sync {
     fn accept(&self, link: &str, pseudonym: &str, timeout_secs: u64) -> Result<GroupId, Trouble>;
     /// Who is in the group.
     fn members(&self, group: &GroupId) -> Result<Vec<MemberView>, Trouble>;
+    /// The invitations that were made here and still let someone in, the one that ends first at first.
+    fn open_invitations(&self, group: &GroupId) -> Result<Vec<OpenInvitation>, Trouble>;
+    /// Who came and who left since this device's member came, in that order, as long as words of then stay.
+    fn comings(&self, group: &GroupId) -> Result<Vec<Coming>, Trouble>;
     /// Words to compare with someone.
     fn safety_words(&self, group: &GroupId, member: MemberId) -> Result<SafetyWords, Trouble>;
     /// Remembers that the words were the same. Nobody else hears of it.

@@ -18,12 +18,12 @@ use net::{Config, Handle, Multiaddr};
 use proto::{
     Command, Done, EntryId, Founding, GroupId, GroupParams, Invitation, Member, MemberId, OpId,
 };
-use room::{Room, Said, said};
+use room::{Coming, Room, Said, said};
 use store::{Home, Noted, Reader, Row};
 
 use crate::backend::{
     Appearance, Backend, Drafts, GroupView, Held, Invitation as Made, Look, MemberView, MessageId,
-    MessageView, NewGroup, Page, Profile, SafetyWords, Trouble, Unheard,
+    MessageView, NewGroup, OpenInvitation, Page, Profile, SafetyWords, Trouble, Unheard,
 };
 use crate::times;
 use crate::trouble::{from_net, from_store};
@@ -338,6 +338,22 @@ impl Backend for Client {
         Ok(people.collect())
     }
 
+    fn comings(&self, group: &GroupId) -> Result<Vec<Coming>, Trouble> {
+        let room = self.open()?.room(group)?;
+        let stay_ms = u64::from(room.words_stay_secs).saturating_mul(1000);
+        let now_ms = times::now_ms();
+        let is_here = |at_ms: u64| stay_ms == 0 || at_ms.saturating_add(stay_ms) > now_ms;
+        Ok(room.comings.iter().filter(|coming| is_here(coming.at_ms)).cloned().collect())
+    }
+
+    fn open_invitations(&self, group: &GroupId) -> Result<Vec<OpenInvitation>, Trouble> {
+        let open = self.open()?;
+        let (me, room) = (open.member(group)?, open.room(group)?);
+        let invitations = room.open_invitations(&me.id, times::now_ms());
+        let view = |(invite, expires_ms)| OpenInvitation { invite, expires_ms };
+        Ok(invitations.into_iter().map(view).collect())
+    }
+
     fn safety_words(&self, group: &GroupId, member: MemberId) -> Result<SafetyWords, Trouble> {
         self.words_of(group, member)
     }
@@ -462,11 +478,15 @@ fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>, now_ms: u64) -> Messa
         Said::Unknown | Said::Gone => (String::new(), None, false),
     };
     let unheard = room.unheard(&row.view, row.wall).into_iter().map(|unheard| match unheard {
-        proto::Unheard::Came(member) => (room.name_of(&member).to_owned(), false),
-        proto::Unheard::Left(member) => (room.name_of(&member).to_owned(), true),
+        proto::Unheard::Came(member) => (member, false),
+        proto::Unheard::Left(member) => (member, true),
+    });
+    let unheard = unheard.map(|(member, left)| {
+        let pseudonym = room.name_of(&member).to_owned();
+        Unheard { member, pseudonym, left }
     });
     MessageView {
-        unheard: unheard.map(|(pseudonym, left)| Unheard { pseudonym, left }).collect(),
+        unheard: unheard.collect(),
         id: row.id,
         author: row.author,
         pseudonym: room.name_of(&row.author).to_owned(),

@@ -61,6 +61,60 @@ fn leaving_while_nobody_is_there_is_heard_of_when_someone_comes() {
     }
 }
 
+/// "I did not see that she had gone, and asked her for days." Nothing in the talk said it.
+#[test]
+fn everyone_is_told_who_came_and_left_since_they_came_themselves() {
+    use room::How;
+    let mut world = World::strangers(5, 11);
+    world.found(0);
+    for newcomer in 1..4 {
+        let link = world.invite(0);
+        assert_eq!(world.join(newcomer, &link), Ok(()));
+        world.pass(DAY_MS);
+    }
+    let [first, second, third] = [1, 2, 3].map(|who| world.id_of(who));
+    let all = [(first, How::Came), (second, How::Came), (third, How::Came)];
+    assert_eq!(world.comings(0), all);
+    assert_eq!(world.comings(1), all[1..]);
+    assert_eq!(world.comings(2), all[2..]);
+    assert_eq!(world.comings(3), [], "they came last, to those who were there");
+    // Whoever leaves in their first week came only to look: nothing tells their name any more.
+    assert_eq!(world.command(3, Command::Leave), Ok(Done::Nothing));
+    world.pass(7 * DAY_MS);
+    assert_eq!(world.command(1, Command::Leave), Ok(Done::Nothing));
+    world.settle();
+    let told = [(second, How::Came), (third, How::Passed), (first, How::Left)];
+    assert_eq!(world.comings(0), [&all[..1], &told[..]].concat());
+    assert_eq!(world.comings(2), told[1..]);
+    let name = &world.room(2).comings[1].name;
+    assert_eq!(name, &world.room(2).name_of(&first), "who left keeps their name");
+    // Whoever comes now is told nothing of it.
+    let link = world.invite(0);
+    assert_eq!(world.join(4, &link), Ok(()));
+    world.settle();
+    assert_eq!(world.comings(4), []);
+    assert_eq!(world.comings(2).last(), Some(&(world.id_of(4), How::Came)));
+}
+
+#[test]
+fn an_open_invitation_is_known_to_who_made_it_until_it_is_used_taken_back_or_over() {
+    let mut world = World::new(2, 12);
+    let open = |world: &World, who: usize| {
+        let open = world.room(who).open_invitations(&world.id_of(who), world.unix_ms());
+        open.into_iter().map(|(invite, _)| invite).collect::<Vec<_>>()
+    };
+    let (kept, _) = world.invitation(0);
+    let (given_up, _) = world.invitation(0);
+    world.settle();
+    assert_eq!(open(&world, 0).len(), 2);
+    assert_eq!(open(&world, 1), [], "it is for who made it to take back");
+    assert_eq!(world.command(0, Command::CancelInvite(given_up)), Ok(Done::Nothing));
+    assert_eq!(open(&world, 0), [kept]);
+    let [(_, until_ms)] = world.room(0).open_invitations(&world.id_of(0), 0)[..] else { panic!() };
+    let at = |ms| world.room(0).open_invitations(&world.id_of(0), ms).len();
+    assert_eq!((at(until_ms), at(until_ms + 1)), (1, 0));
+}
+
 #[test]
 fn what_someone_said_before_leaving_reaches_those_who_were_away_up_to_their_last_word() {
     for seed in 0..10 {

@@ -38,6 +38,12 @@ impl World {
         self.now_ms
     }
 
+    /// The same, in milliseconds since 1970.
+    #[must_use]
+    pub const fn unix_ms(&self) -> u64 {
+        crate::BEGIN_UNIX_MS + self.now_ms
+    }
+
     /// The messages that someone's window marks: their device said two things at once.
     #[must_use]
     pub fn marked(&self, who: usize) -> Vec<String> {
@@ -152,6 +158,26 @@ impl World {
     #[must_use]
     pub fn is_awake(&self, who: usize) -> bool {
         self.people[who].engine.is_some()
+    }
+
+    /// What the group is to someone.
+    #[must_use]
+    pub fn room(&self, who: usize) -> room::Room {
+        let memory = &self.people[who].memory;
+        let me = memory.me.as_ref().expect("a member");
+        let cards = memory.remembered().into_iter().filter_map(|change| {
+            let proto::Change::Card(card) = change else { return None };
+            Some(card)
+        });
+        let room = room::Room::fold(memory.ops.iter().cloned(), cards, (me.id, &me.name));
+        room.expect("what is held makes a group")
+    }
+
+    /// Who came and who left, as someone's window tells it.
+    #[must_use]
+    pub fn comings(&self, who: usize) -> Vec<(MemberId, room::How)> {
+        let comings = self.room(who).comings;
+        comings.into_iter().map(|coming| (coming.member, coming.how)).collect()
     }
 
     /// Someone's member.

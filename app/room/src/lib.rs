@@ -21,6 +21,33 @@ pub struct Person {
     pub since_ms: u64,
 }
 
+/// Someone came, or left, as whoever was there is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coming {
+    /// Who.
+    pub member: MemberId,
+    /// Their name; empty until it has arrived.
+    pub name: String,
+    /// When, in milliseconds since 1970, to the minute.
+    pub at_ms: u64,
+    /// What they did.
+    pub how: How,
+}
+
+/// What someone did who came or left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum How {
+    /// They came.
+    Came,
+    /// They left.
+    Left,
+    /// They left in their first week: nothing else is said of them, neither that they came nor their name.
+    Passed,
+}
+
+/// Whoever leaves so soon came only to look.
+const LOOKED_MS: u64 = 7 * 24 * 3600 * 1000;
+
 /// A group as one of its members sees it.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
@@ -32,6 +59,8 @@ pub struct Room {
     pub agreement: String,
     /// Who is in it, in the order in which they came.
     pub people: Vec<Person>,
+    /// Who came and who left since this device's member came, in that order.
+    pub comings: Vec<Coming>,
     /// How long words stay, in seconds; 0: for good.
     pub words_stay_secs: u32,
     /// This device left it.
@@ -65,11 +94,13 @@ impl Room {
             })
             .collect();
         people.sort_by_key(|person| (person.since_ms, person.member));
+        let comings = comings_of(&dag, &names, &me.0);
         Ok(Self {
             name: agreement.name.to_string(),
             reason: agreement.reason.to_string(),
             agreement: agreement.text.to_string(),
             people,
+            comings,
             words_stay_secs: dag.genesis().params.ttl_default_secs,
             has_left: dag.left_at(&me.0).is_some(),
             names,
@@ -101,9 +132,39 @@ impl Room {
         held.map(|(member, _)| member).collect()
     }
 
+    /// Invitations of someone that still let a person in, and until when, in milliseconds since 1970; the
+    /// one that ends first comes first.
+    #[must_use]
+    pub fn open_invitations(&self, of: &MemberId, now_ms: u64) -> Vec<(OpId, u64)> {
+        let unused = self.dag.iter().flat_map(|dag| dag.unused_invites(of));
+        // With the last second of its last minute.
+        let until = |minute: u32| minutes_to_unix_ms(minute.saturating_add(1)).saturating_sub(1);
+        let all = unused.map(|(invite, expires)| (invite, until(expires)));
+        let mut open: Vec<_> = all.filter(|(_, until_ms)| *until_ms >= now_ms).collect();
+        open.sort_by_key(|(invite, until_ms)| (*until_ms, *invite));
+        open
+    }
+
     /// The name someone bears, also if they are here no more; empty until it has arrived.
     #[must_use]
     pub fn name_of(&self, member: &MemberId) -> &str {
         self.names.get(member).map_or("", String::as_str)
     }
+}
+
+fn comings_of(dag: &Dag, names: &BTreeMap<MemberId, String>, me: &MemberId) -> Vec<Coming> {
+    let mut comings = Vec::new();
+    for (member, came, left) in dag.comings_after(me) {
+        let name = names.get(&member).cloned().unwrap_or_default();
+        let since_ms = dag.since(&member).map_or(0, minutes_to_unix_ms);
+        let left_ms = left.map(minutes_to_unix_ms);
+        let has_passed = left_ms.is_some_and(|left| left < since_ms.saturating_add(LOOKED_MS));
+        let came_ms = came.map(minutes_to_unix_ms).filter(|_| !has_passed);
+        let left_as = if has_passed { How::Passed } else { How::Left };
+        for (at_ms, how) in [(came_ms, How::Came), (left_ms, left_as)] {
+            comings.extend(at_ms.map(|at_ms| Coming { member, name: name.clone(), at_ms, how }));
+        }
+    }
+    comings.sort_by_key(|coming| (coming.at_ms, coming.member, coming.how));
+    comings
 }

@@ -184,10 +184,8 @@ impl Gui {
                 let job = Job::Invite { group, addresses: false, instead_of };
                 self.wait_for(Busy::Inviting, job);
             }
-            Here::Revoke => {
-                if let Some(invite) = self.model.invitation.as_ref().map(|made| made.invite) {
-                    self.wait_for(Busy::Doing, Job::Revoke { group, invite });
-                }
+            Here::Revoke(invite) => {
+                self.wait_for(Busy::Doing, Job::Revoke { group, invite });
             }
         }
     }

@@ -5,12 +5,13 @@
 //! ```
 
 use proto::{GroupId, MemberId, OpId};
+use room::Coming;
 use zeroize::Zeroizing;
 
 use super::model::Dialog;
 use crate::backend::{
     Appearance, Drafts, GroupView, Held, Invitation, Leaving, Look, MemberView, MessageId,
-    NewGroup, Page, Profile, SafetyWords, Trouble,
+    NewGroup, OpenInvitation, Page, Profile, SafetyWords, Trouble,
 };
 
 /// Which part of the program one is in.
@@ -117,8 +118,8 @@ pub(crate) enum Here {
     Same(MemberId),
     /// Leaves it.
     Leave,
-    /// Takes back the invitation that was made.
-    Revoke,
+    /// Takes an own invitation back.
+    Revoke(OpId),
 }
 
 /// A passphrase on its way; gone from memory when it has arrived.
@@ -254,8 +255,18 @@ impl Update {
     }
 }
 
-/// Who is in a group, and its newest messages.
-pub(crate) type TalkPage = (Vec<MemberView>, Page);
+/// What is shown of a group.
+#[derive(Debug, Default)]
+pub(crate) struct TalkPage {
+    /// Who is in it.
+    pub(crate) members: Vec<MemberView>,
+    /// Who came and who left.
+    pub(crate) comings: Vec<Coming>,
+    /// Own invitations that nobody has used.
+    pub(crate) invitations: Vec<OpenInvitation>,
+    /// Its newest messages.
+    pub(crate) page: Page,
+}
 
 /// Everything that is shown, as it was at one moment.
 #[derive(Debug)]

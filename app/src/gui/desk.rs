@@ -14,7 +14,7 @@ use std::{
 
 use proto::GroupId;
 
-use super::model::{Did, Job, PAGE_LEN, Reading, Update};
+use super::model::{Did, Job, PAGE_LEN, Reading, TalkPage, Update};
 use crate::backend::{Backend, Leaving, MessageId, Page, Profile, Trouble};
 
 /// How many updates may wait to be shown. When they are not taken, the desk waits too.
@@ -232,12 +232,18 @@ fn read(backend: &dyn Backend, open: Option<GroupId>, limit: usize) -> Reading {
     if profile != Profile::Open {
         return Reading { profile, groups: Ok(Vec::new()), talk: None, missing: None };
     }
-    let talk = open.map(|group| {
-        let members = backend.members(&group);
-        (group, members.and_then(|members| Ok((members, newest(backend, &group, limit)?))))
-    });
+    let talk = open.map(|group| (group, talk(backend, &group, limit)));
     let missing = open.and_then(|group| backend.is_missing(&group).ok());
     Reading { profile, groups: backend.groups(), talk, missing }
+}
+
+fn talk(backend: &dyn Backend, group: &GroupId, limit: usize) -> Result<TalkPage, Trouble> {
+    Ok(TalkPage {
+        members: backend.members(group)?,
+        comings: backend.comings(group)?,
+        invitations: backend.open_invitations(group)?,
+        page: newest(backend, group, limit)?,
+    })
 }
 
 /// The newest messages, however many are asked for.

@@ -75,8 +75,13 @@ fn why_they_meet_is_seen_before_one_joins_and_before_one_is_named() {
     assert!(screen.sees("To walk early.") && screen.sees("We do not race."));
     assert!(screen.sees("You won't see what was said before you came."));
     assert!(!screen.can_press("Agree and join"), "one has no name yet");
+    // Whoever only hears the screen hears that first, and does not agree to it unheard.
+    let first = "Why we meet: To walk early. Our agreement: We are on time.\nWe do not race.";
+    assert!(screen.is_on(first));
+    screen.key(Key::Enter);
+    assert_eq!(screen.fake.asked().len(), 1, "nothing was agreed to by that");
     screen.write("What should people here call you?", "Birch");
-    screen.press("Agree and join");
+    screen.key(Key::Enter);
     assert_eq!(screen.fake.asked(), ["look at kith:1xyz", "join kith:1xyz as Birch"]);
     assert!(screen.sees("Early walkers"));
 }

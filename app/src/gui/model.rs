@@ -9,12 +9,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{GroupId, MemberId};
+use room::Coming;
 
-pub(crate) use super::asks::{Action, Busy, Did, Here, Job, Place, Reading, Secret, Update};
+pub(crate) use super::asks::{
+    Action, Busy, Did, Here, Job, Place, Reading, Secret, TalkPage, Update,
+};
 use super::clock::Clock;
 use crate::backend::{
-    GroupView, Held, Invitation, Look, MemberView, MessageId, MessageView, Page, Profile,
-    SafetyWords, Trouble,
+    GroupView, Held, Invitation, Look, MemberView, MessageId, MessageView, OpenInvitation, Page,
+    Profile, SafetyWords, Trouble,
 };
 
 /// How many messages are kept at hand while one is at the newest; older ones are read again when one goes up.
@@ -34,13 +37,17 @@ pub(crate) struct Talk {
     pub(crate) group: GroupId,
     /// Who is in it.
     pub(crate) members: Vec<MemberView>,
+    /// Who came and who left.
+    pub(crate) comings: Vec<Coming>,
+    /// Own invitations that nobody has used.
+    pub(crate) invitations: Vec<OpenInvitation>,
     /// Its messages, as far back as they are loaded.
     pub(crate) messages: Vec<MessageView>,
     /// Older ones exist.
     pub(crate) more: bool,
     /// They are being read.
     pub(crate) loading: bool,
-    /// Counts changes of `messages`.
+    /// Counts changes of `messages` and `comings`.
     pub(crate) revision: u64,
     /// Those before this one are as they were before the last change.
     pub(crate) changed_from: usize,
@@ -172,6 +179,8 @@ impl Model {
         self.talk = Some(Talk {
             group,
             members: Vec::new(),
+            comings: Vec::new(),
+            invitations: Vec::new(),
             messages: Vec::new(),
             more: false,
             loading: false,
@@ -308,9 +317,7 @@ impl Model {
             Did::Left => self.talk = None,
             Did::Revoked => {
                 self.invitation = None;
-                self.done = Some(
-                    "This invitation was taken back. Its link lets nobody in. Others that you made still do.",
-                );
+                self.done = Some("This invitation was taken back. Its link lets nobody in.");
             }
             Did::Rephrased => self.done = Some("From now on the new passphrase opens Kith."),
             Did::Erased => {
@@ -339,7 +346,7 @@ impl Model {
         }
         let read = reading.talk.as_ref().map(|(group, _)| *group);
         match reading.talk {
-            Some((group, Ok((members, page)))) => self.on_talk(group, members, page),
+            Some((group, Ok(read))) => self.on_talk(group, read),
             Some((_, Err(trouble))) => self.trouble = Some(trouble),
             None => {}
         }
@@ -361,10 +368,15 @@ impl Model {
         Some(self.reading())
     }
 
-    fn on_talk(&mut self, group: GroupId, members: Vec<MemberView>, page: Page) {
-        let page = page.without_faded();
+    fn on_talk(&mut self, group: GroupId, read: TalkPage) {
+        let page = read.page.without_faded();
         let Some(talk) = self.talk.as_mut().filter(|talk| talk.group == group) else { return };
-        talk.members = members;
+        (talk.members, talk.invitations) = (read.members, read.invitations);
+        if talk.comings != read.comings {
+            talk.comings = read.comings;
+            talk.changed_from = 0;
+            talk.revision = talk.revision.wrapping_add(1);
+        }
         talk.arrived = true;
         talk.more = page.more;
         let same = talk.messages.iter().zip(&page.messages).take_while(|(old, new)| old == new);

@@ -152,6 +152,11 @@ impl Screen {
         self.field(field).is_focused()
     }
 
+    /// Whether what has this name, of whatever kind, has the focus.
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        self.harness.query_all_by_label(name).any(|node| node.is_focused())
+    }
+
     /// How far below the top of the window a field begins.
     pub(super) fn top_of(&self, field: &str) -> f32 {
         self.field(field).rect().top()
@@ -160,6 +165,12 @@ impl Screen {
     /// How far below the top of the window these words end.
     pub(super) fn end_of(&self, words: &str) -> f32 {
         self.harness.get(by().include_labels().label_contains(words)).rect().bottom()
+    }
+
+    /// How far below the top of the window what says just these words begins.
+    pub(super) fn top_of_words(&self, words: &str) -> f32 {
+        let nodes = self.harness.query_all(by().include_labels().label(words));
+        nodes.map(|node| node.rect().top()).reduce(f32::min).unwrap()
     }
 
     /// What is written in a field.

@@ -3,7 +3,8 @@
 use eframe::egui::{Key, Modifiers, Theme, vec2};
 
 use crate::backend::{Profile, Trouble};
-use crate::gui::testing::{Fake, Screen};
+use crate::gui::clock::Clock;
+use crate::gui::testing::{Fake, NOW_MS, Screen};
 
 #[test]
 fn the_page_for_shared_computers_comes_first_and_can_be_found_again() {
@@ -56,6 +57,24 @@ fn an_invitation_that_nobody_used_is_taken_back() {
     assert_eq!(screen.fake.asked(), ["invite", "revoke"]);
     assert!(!screen.sees("The invitation as a QR code"));
     assert!(screen.sees("Its link lets nobody in."));
+}
+
+/// The box was closed, and nobody could take the invitation back any more.
+#[test]
+fn an_invitation_is_taken_back_days_after_its_box_was_closed() {
+    let mut screen = Screen::new(Fake::talking());
+    assert!(!screen.sees("Your open invitations"));
+    screen.press("Invite someone");
+    screen.press("Done");
+    screen.hint();
+    assert!(screen.sees("Your open invitations"));
+    let open = screen.fake.state().invitations[0];
+    let clock = Clock::standing_at(NOW_MS);
+    let until = format!("{}, {}", clock.date(open.expires_ms), clock.time(open.expires_ms));
+    screen.press(&format!("Take back invitation 1, until {until}"));
+    assert_eq!(screen.fake.asked(), ["invite", "revoke"]);
+    assert!(screen.sees("Its link lets nobody in."));
+    assert!(!screen.sees("Your open invitations"));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use eframe::egui::{Key, Modifiers};
 
+use room::{Coming, How};
+
 use crate::backend::{Drafts, Leaving, MessageView, Trouble};
 use crate::gui::testing::{ALDER, Fake, ME, NOW_MS, Screen, message};
 
@@ -240,4 +242,32 @@ fn words_that_were_being_written_and_cannot_be_read_back_are_not_lost_in_silence
             .sees("What you were writing could not be read back. The stored data cannot be used.")
     );
     assert_eq!(screen.written("Message"), "");
+}
+
+/// Alder had gone, and nothing in the talk said so.
+#[test]
+fn that_someone_came_or_left_is_said_among_the_words() {
+    let fake = Fake::talking();
+    let coming = |name: &str, minutes: u64, how| Coming {
+        member: proto::MemberId([u8::try_from(minutes).unwrap(); 32]),
+        name: name.to_owned(),
+        at_ms: NOW_MS - minutes * 60_000,
+        how,
+    };
+    let comings = [("Moss", 8, How::Came), ("", 5, How::Passed), ("Alder", 1, How::Left)];
+    fake.state().comings = comings.map(|(name, minutes, how)| coming(name, minutes, how)).into();
+    let mut screen = Screen::new(fake);
+    let order = [
+        "You do not have to say anything.",
+        "Moss has joined. Say hello if you like.",
+        "Someone new came and went.",
+        "Thank you. Look at https://example.org/tea some time.",
+        "Alder has left.",
+    ];
+    let tops: Vec<f32> = order.iter().map(|words| screen.top_of_words(words)).collect();
+    assert!(tops.is_sorted(), "{tops:?}");
+    // One more comes while one looks.
+    screen.fake.state().comings.push(coming("Birch", 0, How::Came));
+    screen.hint();
+    assert!(screen.sees("Birch has joined. Say hello if you like."));
 }

@@ -47,7 +47,7 @@ fn page(nths: impl IntoIterator<Item = u8>, more: bool) -> Page {
 }
 
 fn read(groups: Vec<GroupView>, talk: Option<(GroupId, Page)>) -> Update {
-    let talk = talk.map(|(group, page)| (group, Ok((Vec::new(), page))));
+    let talk = talk.map(|(group, page)| (group, Ok(TalkPage { page, ..TalkPage::default() })));
     Update::Read(Box::new(Reading {
         profile: Profile::Open,
         groups: Ok(groups),

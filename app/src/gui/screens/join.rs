@@ -1,12 +1,12 @@
 //! Joining: the link, a look at why they meet and what was agreed on, then a name and yes.
 
-use eframe::egui::{Frame, Key, Margin, Ui};
+use eframe::egui::{Frame, Margin, Rect, Role, Sense, Ui, WidgetInfo};
 
 use crate::backend::Look;
 use crate::gui::{
     model::{Action, Busy, Model, Place},
     theme::{self, Palette},
-    widgets::{Button, Field, card_ui, heading, paragraph, section},
+    widgets::{Button, Field, card_ui, entered, focus_ring, heading, paragraph, reveal, section},
     words::{LINK_LEN_MAX, NAME_LEN_MAX},
 };
 
@@ -52,10 +52,7 @@ fn link_ui(ui: &mut Ui, model: &Model, view: &mut Join) -> Option<Action> {
         field.request_focus();
         view.began = true;
     }
-    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-    if entered {
-        field.request_focus();
-    }
+    let entered = entered(ui, &field);
     let busy = model.busy == Some(Busy::Looking);
     let ready = !view.link.trim().is_empty() && model.busy.is_none();
     let mut action = None;
@@ -84,7 +81,7 @@ fn agree_ui(ui: &mut Ui, model: &Model, view: &mut Join, look: &Look) -> Option<
     let words = "Have a look before you decide. This is how people here look after each other.";
     paragraph(ui, words, theme::SIZE_UI, palette.muted);
     ui.add_space(12.0);
-    Frame::NONE
+    let shown = Frame::NONE
         .fill(palette.rail)
         .corner_radius(theme::RADIUS_ROW)
         .inner_margin(Margin { left: 16, right: 16, top: 14, bottom: 14 })
@@ -100,6 +97,7 @@ fn agree_ui(ui: &mut Ui, model: &Model, view: &mut Join, look: &Look) -> Option<
                 }
             }
         });
+    read_first(ui, shown.response.rect, view, look);
     ui.add_space(10.0);
     let words = "You won't see what was said before you came. It was said to the people who were here then. There's no need to introduce yourself. Reading is joining in.";
     paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
@@ -108,16 +106,14 @@ fn agree_ui(ui: &mut Ui, model: &Model, view: &mut Join, look: &Look) -> Option<
         .help("A new name is safest. Try not to use one from anywhere else.")
         .error(model.trouble.as_ref().map_or("", |trouble| trouble.says.as_str()))
         .show(ui);
-    if !view.looked {
-        field.request_focus();
-        view.looked = true;
-    }
     let busy = model.busy == Some(Busy::Joining);
     let ready = !view.pseudonym.trim().is_empty() && model.busy.is_none();
+    let entered = entered(ui, &field);
     let mut action = None;
     ui.horizontal_wrapped(|ui| {
         let words = if busy { "Waiting…" } else { "Agree and join" };
-        if Button::primary(words).tall().enabled(ready).pressed(ui) {
+        let pressed = Button::primary(words).tall().enabled(ready).pressed(ui);
+        if ready && (pressed || entered) {
             action = Some(Action::Accept(view.pseudonym.trim().to_owned()));
         }
         if Button::quiet("Not for me").tall().enabled(!busy).pressed(ui) {
@@ -130,6 +126,24 @@ fn agree_ui(ui: &mut Ui, model: &Model, view: &mut Join, look: &Look) -> Option<
         paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
     }
     action
+}
+
+/// Why they meet and what was agreed on has the focus at first: whoever hears the screen begins with it, and whoever
+/// needs large letters sees it.
+fn read_first(ui: &Ui, rect: Rect, view: &mut Join, look: &Look) {
+    let sense = Sense::focusable_noninteractive();
+    let response = ui.interact(rect, ui.unique_id().with("read first"), sense);
+    let words = match look.agreement.trim() {
+        "" => format!("Why we meet: {}", look.reason),
+        agreement => format!("Why we meet: {} Our agreement: {agreement}", look.reason),
+    };
+    response.widget_info(|| WidgetInfo::labeled(Role::Article, true, &words));
+    focus_ring(ui, &response, rect, theme::RADIUS_ROW);
+    reveal(&response);
+    if !view.looked {
+        response.request_focus();
+        view.looked = true;
+    }
 }
 
 /// The invitation in what was pasted, which may be a whole letter, without blanks; all of it where there is none.

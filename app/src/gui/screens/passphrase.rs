@@ -1,7 +1,7 @@
 //! Choosing a passphrase on the first run, and giving it on every other.
 
 use eframe::egui::{
-    Align, Frame, Key, Margin, Response, Role, Sense, Ui, Vec2, WidgetInfo, text::LayoutJob, vec2,
+    Align, Frame, Margin, Response, Role, Sense, Ui, Vec2, WidgetInfo, text::LayoutJob, vec2,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -9,7 +9,7 @@ use crate::gui::{
     icons,
     model::{Action, Busy, Model, Secret},
     theme::{self, Palette},
-    widgets::{Button, Field, card_ui, format, format_lines, paint_icon, wrapped},
+    widgets::{Button, Field, card_ui, entered, format, format_lines, paint_icon, wrapped},
     words::PASSPHRASE_LEN_MAX,
 };
 
@@ -71,7 +71,7 @@ pub(crate) fn first_run_ui(ui: &mut Ui, model: &Model, view: &mut Passphrase) ->
             if model.busy == Some(Busy::Opening) { "One moment…" } else { "Set passphrase" };
         let pressed = Button::primary(words).full().enabled(ready).pressed(ui);
         let entered_second = entered(ui, &second);
-        if entered_second || entered(ui, &first) {
+        if entered(ui, &first) {
             second.request_focus();
         }
         if !(ready && (pressed || entered_second)) {
@@ -103,10 +103,6 @@ pub(crate) fn unlock_ui(ui: &mut Ui, model: &Model, view: &mut Passphrase) -> Op
         let words = if model.busy == Some(Busy::Opening) { "One moment…" } else { "Unlock" };
         let pressed = Button::primary(words).full().enabled(ready).pressed(ui);
         let entered = entered(ui, &field);
-        if entered {
-            // Still there to be corrected when it was not right.
-            field.request_focus();
-        }
         (ready && (pressed || entered)).then(|| Action::Unlock(view.secret()))
     })
 }
@@ -174,9 +170,4 @@ fn begin(field: &Response, began: &mut bool) {
         field.request_focus();
         *began = true;
     }
-}
-
-/// Enter was pressed in this field.
-fn entered(ui: &Ui, field: &Response) -> bool {
-    field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }

@@ -130,7 +130,6 @@ pub(crate) fn shared_ui(ui: &mut Ui, next: Place) -> Option<Action> {
 /// Another passphrase, in a dialog.
 pub(crate) fn passphrase_ui(ui: &mut Ui, model: &Model, view: &mut Settings) -> Option<Action> {
     let palette = Palette::of(ui.ctx());
-    heading(ui, "Change the passphrase", theme::SIZE_DIALOG);
     let trouble = model.trouble.as_ref().map_or("", |trouble| match trouble.name {
         "wrong_passphrase" => "That is not the passphrase you have now. Nothing was changed.",
         _ => trouble.says.as_str(),
@@ -175,7 +174,6 @@ pub(crate) fn passphrase_ui(ui: &mut Ui, model: &Model, view: &mut Settings) -> 
 /// The end of everything, in a dialog.
 pub(crate) fn erase_ui(ui: &mut Ui, model: &Model, view: &mut Settings) -> Option<Action> {
     let palette = Palette::of(ui.ctx());
-    heading(ui, "Erase everything here?", theme::SIZE_DIALOG);
     let lines = [
         "All groups, words and keys on this computer go. Nobody can bring them back, you can't either.",
         "Others keep what they have. They don't see that you left.",

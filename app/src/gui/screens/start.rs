@@ -8,7 +8,7 @@ use crate::gui::{
     icons,
     model::{Action, Busy, Model, Place},
     theme::{self, Palette},
-    widgets::{Button, Field, card_ui, choice, heading, icon_button, label, paragraph},
+    widgets::{Button, Field, card_ui, choice, entered, heading, icon_button, label, paragraph},
     words::{AGREEMENT_LEN_MAX, NAME_LEN_MAX, REASON_LEN_MAX, STARTER_AGREEMENT},
 };
 
@@ -150,11 +150,13 @@ pub(crate) fn start_ui(ui: &mut Ui, model: &Model, view: &mut Start) -> Option<A
             .show(ui);
         stay_ui(ui, view);
         agreement_ui(ui, view);
-        Field::new("What should people here call you?", &mut view.pseudonym, NAME_LEN_MAX)
-            .help("A new name is safest. Try not to use one from anywhere else.")
-            .error(model.trouble.as_ref().map_or("", |trouble| trouble.says.as_str()))
-            .show(ui);
-        buttons(ui, model, view)
+        let last =
+            Field::new("What should people here call you?", &mut view.pseudonym, NAME_LEN_MAX)
+                .help("A new name is safest. Try not to use one from anywhere else.")
+                .error(model.trouble.as_ref().map_or("", |trouble| trouble.says.as_str()))
+                .show(ui);
+        let entered = entered(ui, &last);
+        buttons(ui, model, view, entered)
     })
 }
 
@@ -218,7 +220,7 @@ fn agreement_ui(ui: &mut Ui, view: &mut Start) {
     ui.add_space(12.0);
 }
 
-fn buttons(ui: &mut Ui, model: &Model, view: &Start) -> Option<Action> {
+fn buttons(ui: &mut Ui, model: &Model, view: &Start, entered: bool) -> Option<Action> {
     let group = view.group();
     let ready = group.is_some() && model.busy.is_none();
     let words =
@@ -232,7 +234,8 @@ fn buttons(ui: &mut Ui, model: &Model, view: &Start) -> Option<Action> {
     }
     ui.add_space(4.0);
     ui.horizontal_wrapped(|ui| {
-        if Button::primary(words).tall().enabled(ready).pressed(ui) {
+        let pressed = Button::primary(words).tall().enabled(ready).pressed(ui);
+        if ready && (pressed || entered) {
             action = group.map(Action::Start);
         }
         if Button::quiet("Not now").tall().pressed(ui) {

@@ -5,6 +5,8 @@ use eframe::egui::{
     UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
+use proto::OpId;
+
 use crate::{
     backend::MemberView,
     gui::{
@@ -94,8 +96,10 @@ fn known_ui(ui: &mut Ui, model: &Model, whole: &mut bool) -> Option<Action> {
             if invite.clicked() && model.busy.is_none() {
                 action = Some(Action::Here(Here::Invite));
             }
-            ui.add_space(8.0);
-            ui.add_space(4.0);
+            if let Some(invite) = invitations_ui(ui, model) {
+                action = Some(Action::Here(Here::Revoke(invite)));
+            }
+            ui.add_space(12.0);
             let leave = row_button(ui, icons::LOG_OUT, "Leave this group");
             reveal(&leave);
             if leave.clicked() {
@@ -104,6 +108,37 @@ fn known_ui(ui: &mut Ui, model: &Model, whole: &mut bool) -> Option<Action> {
         });
     });
     action
+}
+
+/// Own invitations that still let someone in; gives the one that is taken back.
+fn invitations_ui(ui: &mut Ui, model: &Model) -> Option<OpId> {
+    let palette = Palette::of(ui.ctx());
+    let invitations = model.talk.as_ref().map(|talk| &talk.invitations[..]).unwrap_or_default();
+    if invitations.is_empty() {
+        return None;
+    }
+    let mut taken_back = None;
+    ui.add_space(16.0);
+    section(ui, "Your open invitations");
+    ui.add_space(2.0);
+    for (nth, open) in (1..).zip(invitations) {
+        let (day, time) = (model.clock.date(open.expires_ms), model.clock.time(open.expires_ms));
+        let until = format!("Until {day}, {time}");
+        ui.horizontal(|ui| {
+            let room = (ui.available_width() - 96.0).max(60.0);
+            let words =
+                one_line(ui, &until, format(theme::SIZE_PREVIEW, 400.0, palette.text), room);
+            let (rect, response) = ui.allocate_exact_size(vec2(room, 34.0), Sense::hover());
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &until));
+            let at = pos2(rect.left(), rect.center().y - words.size().y / 2.0);
+            ui.painter().galley(at, words, palette.text);
+            let spoken = format!("Take back invitation {nth}, until {day}, {time}");
+            if text_link(ui, "Take back", &spoken) && model.busy.is_none() {
+                taken_back = Some(open.invite);
+            }
+        });
+    }
+    taken_back
 }
 
 fn agreement_ui(ui: &mut Ui, agreement: &str, whole: &mut bool) {
@@ -120,20 +155,20 @@ fn agreement_ui(ui: &mut Ui, agreement: &str, whole: &mut bool) {
         }
         if lines().nth(LINES).is_some() {
             let words = if *whole { "Show less" } else { "Read our agreement" };
-            if text_link(ui, words) {
+            if text_link(ui, words, words) {
                 *whole = !*whole;
             }
         }
     });
 }
 
-/// Words that do something; true when they were pressed.
-fn text_link(ui: &mut Ui, text: &str) -> bool {
+/// Words that do something, and what a screen reader says instead; true when they were pressed.
+fn text_link(ui: &mut Ui, text: &str, spoken: &str) -> bool {
     let palette = Palette::of(ui.ctx());
     let ink = format(13.5, 560.0, palette.accent);
     let galley = one_line(ui, text, ink, ui.available_width());
     let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x, 26.0), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), text));
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), spoken));
     let at = pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
     let under = Rect::from_min_size(at, galley.size());
     ui.painter().galley(at, galley, palette.accent);

@@ -1,16 +1,16 @@
 //! Questions and answers that lie over everything else: what follows is said before it is done.
 
-use eframe::egui::{Id, Key, Margin, Modal, Role, Ui, UiBuilder, vec2};
+use eframe::egui::{Id, Key, Margin, Modal, Ui, vec2};
 
 use proto::MemberId;
 
 use crate::{
-    backend::Held,
+    backend::{Held, MemberView},
     gui::{
         model::{Action, Busy, Dialog, Here, Model},
         screens::{Settings, erase_ui, passphrase_ui},
         theme::{self, Palette},
-        widgets::{Button, dialog_frame, dialog_scroll, heading, paragraph, reveal_focus},
+        widgets::{Button, dialog_body, dialog_frame, dialog_scroll, heading, paragraph},
         words::name_or_nameless,
     },
 };
@@ -28,11 +28,8 @@ pub(super) fn dialog_ui(ui: &Ui, model: &Model, settings: &mut Settings) -> Opti
         dialog_scroll(ui, "dialog")
             .show(ui, |ui| {
                 ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
-                let place = UiBuilder::new().accessibility_role(Role::Dialog);
-                let inner =
-                    ui.scope_builder(place, |ui| content_ui(ui, model, dialog, settings)).inner;
-                reveal_focus(ui);
-                inner
+                let title = title_of(model, dialog);
+                dialog_body(ui, &title, |ui| content_ui(ui, (model, &title), dialog, settings))
             })
             .inner
     });
@@ -50,37 +47,59 @@ pub(super) fn dialog_ui(ui: &Ui, model: &Model, settings: &mut Settings) -> Opti
     shown.inner
 }
 
+/// What stands above it.
+fn title_of(model: &Model, dialog: Dialog) -> String {
+    match dialog {
+        Dialog::TakeBack(_) => "Take these words back?".to_owned(),
+        Dialog::Leave => {
+            format!("Leave {}?", model.open_group().map_or("", |group| group.name.as_str()))
+        }
+        Dialog::Where(_) => "Where these words are".to_owned(),
+        Dialog::Connection => "How this group is connected".to_owned(),
+        Dialog::Compare(member) => {
+            let person = person_of(model, member).map_or("", |person| person.pseudonym.as_str());
+            format!("Is this {}?", name_or_nameless(person))
+        }
+        Dialog::Passphrase => "Change the passphrase".to_owned(),
+        Dialog::Erase => "Erase everything here?".to_owned(),
+    }
+}
+
+fn person_of(model: &Model, member: MemberId) -> Option<&MemberView> {
+    let mut people = model.talk.iter().flat_map(|talk| &talk.members);
+    people.find(|person| person.member == member)
+}
+
 fn content_ui(
     ui: &mut Ui,
-    model: &Model,
+    (model, title): (&Model, &str),
     dialog: Dialog,
     settings: &mut Settings,
 ) -> Option<Action> {
-    let name = model.open_group().map_or("", |group| group.name.as_str());
+    heading(ui, title, theme::SIZE_DIALOG);
     match dialog {
         Dialog::TakeBack(id) => {
             let says = [
                 "Every device that hears of it forgets the words, and shows that something was taken back.",
                 "Someone may have read or copied them before.",
             ];
-            let ask = Ask { title: "Take these words back?", says: &says, yes: "Take back" };
+            let ask = Ask { says: &says, yes: "Take back" };
             ask.show(ui, model, "Let them stand", || Action::Here(Here::TakeBack(id)))
         }
         Dialog::Leave => {
-            let title = format!("Leave {name}?");
             let says = [
                 "Nobody has to agree. The others see that you left.",
                 "You hear nothing more from this group, and it goes from your list. What was said stays locked on this computer until it fades.",
                 "You can't come back from this computer, not even with a new invitation.",
             ];
-            let ask = Ask { title: &title, says: &says, yes: "Leave the group" };
+            let ask = Ask { says: &says, yes: "Leave the group" };
             ask.show(ui, model, "Stay", || Action::Here(Here::Leave))
         }
         Dialog::Where(held) => {
             let said = held.map_or_else(|| "One moment…".to_owned(), where_it_is);
-            tell(ui, "Where these words are", &[said])
+            tell(ui, &[said])
         }
-        Dialog::Connection => tell(ui, "How this group is connected", &connection(model)),
+        Dialog::Connection => tell(ui, &connection(model)),
         Dialog::Compare(member) => compare_ui(ui, model, member),
         Dialog::Passphrase => passphrase_ui(ui, model, settings),
         Dialog::Erase => erase_ui(ui, model, settings),
@@ -132,10 +151,7 @@ fn connection(model: &Model) -> Vec<String> {
 /// Words to say to each other, to be sure who is at the other end.
 fn compare_ui(ui: &mut Ui, model: &Model, member: MemberId) -> Option<Action> {
     let palette = Palette::of(ui.ctx());
-    let mut people = model.talk.iter().flat_map(|talk| &talk.members);
-    let person = people.find(|person| person.member == member)?;
-    let name = name_or_nameless(&person.pseudonym);
-    heading(ui, &format!("Is this {name}?"), theme::SIZE_DIALOG);
+    let person = person_of(model, member)?;
     let says = "Call each other, or meet. One reads the first half aloud, the other the second. On both screens they are the same, if nobody stands between you. If they differ, write nothing more to this name, and tell the others.";
     paragraph(ui, says, theme::SIZE_UI, palette.text);
     ui.add_space(4.0);
@@ -170,9 +186,8 @@ fn compare_ui(ui: &mut Ui, model: &Model, member: MemberId) -> Option<Action> {
 }
 
 /// Something to read, and a way back.
-fn tell(ui: &mut Ui, title: &str, says: &[String]) -> Option<Action> {
+fn tell(ui: &mut Ui, says: &[String]) -> Option<Action> {
     let palette = Palette::of(ui.ctx());
-    heading(ui, title, theme::SIZE_DIALOG);
     for line in says {
         paragraph(ui, line, theme::SIZE_UI, palette.text);
     }
@@ -184,9 +199,8 @@ fn tell(ui: &mut Ui, title: &str, says: &[String]) -> Option<Action> {
     done.clicked().then_some(Action::CloseDialog)
 }
 
-/// A question: what is asked, what follows, and the word that does it.
+/// A question: what follows, and the word that does it.
 struct Ask<'a> {
-    title: &'a str,
     says: &'a [&'a str],
     yes: &'a str,
 }
@@ -201,7 +215,6 @@ impl Ask<'_> {
         action: impl FnOnce() -> Action,
     ) -> Option<Action> {
         let palette = Palette::of(ui.ctx());
-        heading(ui, self.title, theme::SIZE_DIALOG);
         for line in self.says {
             paragraph(ui, line, theme::SIZE_UI, palette.text);
         }

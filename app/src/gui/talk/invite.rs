@@ -13,8 +13,8 @@ use crate::{
         model::{Action, Here, Model},
         theme::{self, Palette},
         widgets::{
-            Button, dialog_frame, dialog_scroll, format, heading, icon_button, one_line,
-            paint_icon, paragraph, reveal_focus,
+            Button, dialog_body, dialog_frame, dialog_scroll, format, heading, icon_button,
+            one_line, paint_icon, paragraph,
         },
     },
 };
@@ -45,9 +45,10 @@ pub(super) fn invite_ui(ui: &Ui, model: &Model, view: &mut TalkView) -> Option<A
         ui.set_width((screen.width() - 96.0).min(404.0));
         dialog_scroll(ui, "invite")
             .show(ui, |ui| {
-                let inner = content_ui(ui, (model, name), (code, copied), invitation);
-                reveal_focus(ui);
-                inner
+                let title = format!("Invite someone to {name}");
+                dialog_body(ui, &title, |ui| {
+                    content_ui(ui, (model, &title), (code, copied), invitation)
+                })
             })
             .inner
     });
@@ -56,7 +57,7 @@ pub(super) fn invite_ui(ui: &Ui, model: &Model, view: &mut TalkView) -> Option<A
 
 fn content_ui(
     ui: &mut Ui,
-    (model, name): (&Model, &str),
+    (model, title): (&Model, &str),
     (code, copied): (Option<&TextureHandle>, &mut bool),
     invitation: &Invitation,
 ) -> Option<Action> {
@@ -66,7 +67,7 @@ fn content_ui(
     let close = Rect::from_min_size(ui.max_rect().right_top() - vec2(32.0, 0.0), vec2(32.0, 32.0));
     ui.scope(|ui| {
         ui.set_max_width(ui.available_width() - 40.0);
-        heading(ui, &format!("Invite someone to {name}"), theme::SIZE_DIALOG);
+        heading(ui, title, theme::SIZE_DIALOG);
     });
     paragraph(ui, "Let them scan this here, or send them the link.", theme::SIZE_UI, palette.muted);
     ui.add_space(10.0);
@@ -78,7 +79,7 @@ fn content_ui(
     ui.add_space(8.0);
     let until = model.clock.date(invitation.expires_ms);
     paragraph(ui, &format!("Works once, until {until}"), theme::SIZE_UI, palette.text);
-    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read. You can take it back here, until you close this.";
+    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read. Until someone used it, you can take it back here, or later under About this group.";
     paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
     if addresses_ui(ui, model, invitation.has_addresses) {
         action = Some(Action::Here(Here::WithoutAddresses));
@@ -98,7 +99,7 @@ fn content_ui(
         action = Some(Action::Copy(invitation.link.clone()));
     }
     if Button::quiet("Take it back").enabled(model.busy.is_none()).pressed(&mut buttons) {
-        action = Some(Action::Here(Here::Revoke));
+        action = Some(Action::Here(Here::Revoke(invitation.invite)));
     }
     // After the others: the first Tab from here is not to take anything back.
     let mut child = ui.new_child(UiBuilder::new().id_salt("close").max_rect(close));

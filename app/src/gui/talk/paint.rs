@@ -38,6 +38,11 @@ pub(super) fn paint(
             say(ui, rect, row.key, Role::Label, laid.text.text());
         }
         Kind::Day(_) => paint_day(ui, row, laid, rect),
+        Kind::Coming { .. } => {
+            let at = rect.center() - laid.text.size() / 2.0;
+            ui.painter().galley(at.round(), laid.text.clone(), Color32::PLACEHOLDER);
+            say(ui, rect, row.key, Role::Label, laid.text.text());
+        }
         Kind::New => {
             let y = (rect.center().y + 4.0).round();
             let size = laid.text.size();

@@ -7,6 +7,8 @@ use std::{
 
 use eframe::egui::{Galley, Stroke, TextFormat, Ui, text::LayoutJob};
 use jiff::civil::Date;
+use proto::MemberId;
+use room::{Coming, How};
 
 use crate::{
     backend::{MessageId, MessageView},
@@ -49,6 +51,9 @@ const FORKED: &str = "Their device said two things at once";
 /// That, below one's own.
 const FORKED_MINE: &str = "Your device said two things at once";
 
+/// So long it is said that one may say hello to someone who came, in milliseconds.
+const HELLO_MS: u64 = 24 * 3600 * 1000;
+
 /// Line height of what is said below a message.
 const LINE_NOTE: f32 = 18.0;
 
@@ -69,6 +74,8 @@ pub(super) enum Key {
     DayAgain(MessageId),
     /// Something new begins.
     New,
+    /// Someone came or left.
+    Coming(MemberId, How),
     /// A message.
     Message(MessageId),
 }
@@ -82,6 +89,8 @@ pub(super) enum Kind {
     Day(u64),
     /// What follows is new.
     New,
+    /// The nth of those who came or left.
+    Coming { nth: usize },
     /// The nth message; with its author's name when `head`.
     Message { nth: usize, head: bool },
 }
@@ -114,29 +123,77 @@ pub(super) fn rows_of(
     if from == 0 && talk.arrived && !talk.more {
         add(Key::Beginning, Kind::Beginning, 52.0);
     }
+    let mut comings = comings_from(talk, from).into_iter().peekable();
     let day_of = |row: &Row| if let Key::Day(day) = row.key { Some(day) } else { None };
     let mut days: BTreeSet<Date> = kept.iter().filter_map(day_of).collect();
-    let above = from.checked_sub(1).and_then(|above| talk.messages.get(above));
-    let mut above = above.map(|message| (message, model.clock.day(message.sent_at_ms)));
-    for (nth, message) in talk.messages.iter().enumerate().skip(from) {
-        let day = model.clock.day(message.sent_at_ms);
-        let new_day = above.is_none_or(|(_, before)| before != day);
-        let new = above.is_some_and(|(above, _)| Some(above.id) == talk.new_after);
-        if new_day {
-            // Clocks differ, so a day may come twice: its first message tells which.
-            let first = days.insert(day);
-            let key = if first { Key::Day(day) } else { Key::DayAgain(message.id) };
-            add(key, Kind::Day(message.sent_at_ms), 52.0);
+    let mut above = from.checked_sub(1).and_then(|above| talk.messages.get(above));
+    let mut day_above = above.map(|message| model.clock.day(message.sent_at_ms));
+    // Clocks differ, so a day may come twice: what is first on it tells which.
+    let mut day_begins = |ms: u64, first: [u8; 32], add: &mut dyn FnMut(Key, Kind, f32)| {
+        let day = model.clock.day(ms);
+        let begins = day_above.replace(day) != Some(day);
+        if begins {
+            let key = if days.insert(day) { Key::Day(day) } else { Key::DayAgain(first) };
+            add(key, Kind::Day(ms), 52.0);
         }
+        begins
+    };
+    for nth in from..=talk.messages.len() {
+        let mut new_day = false;
+        let mut came = false;
+        while let Some((at, coming, _)) = comings.next_if(|(_, _, before)| *before <= nth) {
+            new_day |= day_begins(coming.at_ms, coming.member.0, &mut add);
+            add(Key::Coming(coming.member, coming.how), Kind::Coming { nth: at }, 36.0);
+            came = true;
+        }
+        let Some(message) = talk.messages.get(nth) else { break };
+        new_day |= day_begins(message.sent_at_ms, message.id, &mut add);
+        let new = above.is_some_and(|above| Some(above.id) == talk.new_after);
         if new {
             add(Key::New, Kind::New, 36.0);
         }
-        let head = new_day || new || above.is_none_or(|(above, _)| begins(above, message));
+        let head = new_day || new || came || above.is_none_or(|above| begins(above, message));
         let guess = guess(message, head, width);
         add(Key::Message(message.id), Kind::Message { nth, head }, guess);
-        above = Some((message, day));
+        above = Some(message);
     }
     rows
+}
+
+/// Those who came or left that stand at the message `from` or below it: which, who, and before which message.
+/// Those above what is loaded stand nowhere.
+fn comings_from(talk: &Talk, from: usize) -> Vec<(usize, &Coming, usize)> {
+    let is_whole = talk.arrived && !talk.more;
+    let first = from.max(usize::from(!is_whole));
+    let (mut waiting, mut placed) =
+        (talk.comings.iter().enumerate().collect::<Vec<_>>(), Vec::new());
+    for (nth, message) in talk.messages.iter().enumerate() {
+        // They are in the order of their times.
+        let earlier = waiting.partition_point(|(_, coming)| coming.at_ms <= message.sent_at_ms);
+        let unheard = |of| message.unheard.iter().any(|unheard| unheard.member == of);
+        let is_known = |(_, coming): &mut (usize, &Coming)| !unheard(coming.member);
+        let known = waiting.extract_if(..earlier, is_known);
+        placed.extend(known.filter(|_| nth >= first).map(|(at, coming)| (at, coming, nth)));
+    }
+    let end = talk.messages.len();
+    placed
+        .extend(waiting.into_iter().filter(|_| end >= first).map(|(at, coming)| (at, coming, end)));
+    placed
+}
+
+/// That someone came or left.
+fn coming_says(coming: &Coming, now_ms: u64) -> String {
+    let name = one_line_of(&coming.name);
+    match (coming.how, name.is_empty()) {
+        (How::Passed, _) => "Someone new came and went.".to_owned(),
+        (How::Left, true) => "Someone has left.".to_owned(),
+        (How::Left, false) => format!("{name} has left."),
+        (How::Came, true) => "Someone has joined. Their name has not arrived yet.".to_owned(),
+        (How::Came, false) if now_ms < coming.at_ms.saturating_add(HELLO_MS) => {
+            format!("{name} has joined. Say hello if you like.")
+        }
+        (How::Came, false) => format!("{name} has joined."),
+    }
 }
 
 /// Whether a message is set off from the one above it.
@@ -233,14 +290,19 @@ fn beginning(is_empty: bool, words_stay_secs: u32) -> String {
     }
 }
 
+/// A name without what would break the line.
+fn one_line_of(name: &str) -> String {
+    name.trim().replace(char::is_control, " ")
+}
+
 /// `Alder, Birch and Wren`, on one line whatever the names are.
 fn listed(names: &[&str]) -> Option<String> {
     let (mut all, mut nameless): (Vec<String>, usize) = (Vec::new(), 0);
-    for name in names.iter().map(|name| name.trim()) {
+    for name in names.iter().map(|name| one_line_of(name)) {
         if name.is_empty() {
             nameless = nameless.saturating_add(1);
         } else {
-            all.push(name.replace(char::is_control, " "));
+            all.push(name);
         }
     }
     match nameless {
@@ -282,6 +344,14 @@ pub(super) fn lay_out(
         Kind::New => {
             let text = wrapped(ui, "New", format(theme::SIZE_SMALL, 620.0, palette.accent), width);
             return Laid { height: 36.0, text, note: None, quote: None, is_folded: false };
+        }
+        Kind::Coming { nth } => {
+            let says =
+                talk.comings.get(nth).map(|coming| coming_says(coming, model.clock.now_ms()));
+            let form = format(theme::SIZE_PREVIEW, 400.0, palette.muted);
+            let text = wrapped(ui, &says.unwrap_or_default(), form, width);
+            let height = (text.size().y + 20.0).round();
+            return Laid { height, text, note: None, quote: None, is_folded: false };
         }
         Kind::Message { nth, head } => (nth, head),
     };
@@ -398,13 +468,29 @@ mod tests {
         assert_eq!(words_of(&marked), ("hello", true));
         assert_eq!(notes(&marked), [EDITED, FORKED]);
         assert_eq!(notes_of(&marked, true, 0), [EDITED, FORKED_MINE]);
-        let unheard = |pseudonym: &str, left| Unheard { pseudonym: pseudonym.to_owned(), left };
+        let member = MemberId([9; 32]);
+        let unheard =
+            |pseudonym: &str, left| Unheard { member, pseudonym: pseudonym.to_owned(), left };
         let unheard = vec![unheard("Alder", true), unheard("", false)];
         let late = MessageView { unheard, ..plain.clone() };
         let came = "Written before someone whose name has not arrived came";
         assert_eq!(notes(&late), ["Written before Alder left", came]);
         let gone = MessageView { text: String::new(), gone: true, ..plain };
         assert_eq!(words_of(&gone), (GONE, false));
+    }
+
+    #[test]
+    fn of_who_only_looked_no_name_is_said() {
+        let says = |name: &str, how, hours: u64| {
+            let coming = Coming { member: MemberId([9; 32]), name: name.to_owned(), at_ms: 5, how };
+            coming_says(&coming, 5 + hours * 3_600_000)
+        };
+        assert_eq!(says("Alder\n", How::Came, 23), "Alder has joined. Say hello if you like.");
+        assert_eq!(says("Alder", How::Came, 24), "Alder has joined.");
+        assert_eq!(says(" ", How::Came, 0), "Someone has joined. Their name has not arrived yet.");
+        assert_eq!(says("Alder", How::Left, 0), "Alder has left.");
+        assert_eq!(says("", How::Left, 0), "Someone has left.");
+        assert_eq!(says("Alder", How::Passed, 0), "Someone new came and went.");
     }
 
     #[test]

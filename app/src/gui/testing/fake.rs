@@ -3,11 +3,12 @@
 use std::sync::{Mutex, MutexGuard};
 
 use proto::{GroupId, MemberId, OpId};
+use room::Coming;
 
 use super::NOW_MS;
 use crate::backend::{
     Appearance, Backend, Drafts, GroupView, Held as Holders, Invitation, Look, MemberView,
-    MessageId, MessageView, NewGroup, Page, Profile, SafetyWords, Trouble,
+    MessageId, MessageView, NewGroup, OpenInvitation, Page, Profile, SafetyWords, Trouble,
 };
 
 /// This device's member.
@@ -51,6 +52,8 @@ pub(in crate::gui) struct Held {
     pub(in crate::gui) passphrase: String,
     pub(in crate::gui) groups: Vec<GroupView>,
     pub(in crate::gui) messages: Vec<MessageView>,
+    pub(in crate::gui) comings: Vec<Coming>,
+    pub(in crate::gui) invitations: Vec<OpenInvitation>,
     pub(in crate::gui) linked: bool,
     pub(in crate::gui) missing: bool,
     pub(in crate::gui) verified: bool,
@@ -78,6 +81,8 @@ impl Fake {
             passphrase: "three old trees".to_owned(),
             groups: Vec::new(),
             messages: Vec::new(),
+            comings: Vec::new(),
+            invitations: Vec::new(),
             linked: true,
             missing: false,
             verified: false,
@@ -209,7 +214,9 @@ impl Backend for Fake {
         self.ask("invite".to_owned())?;
         let expires_ms = NOW_MS + 7 * 24 * 3_600_000;
         let link = if has_addresses { "kith:1abc" } else { "kith:1xyz" }.to_owned();
-        Ok(Invitation { invite: OpId([5; 32]), link, has_addresses, expires_ms })
+        let invite = OpId([if has_addresses { 5 } else { 6 }; 32]);
+        self.state().invitations.push(OpenInvitation { invite, expires_ms });
+        Ok(Invitation { invite, link, has_addresses, expires_ms })
     }
 
     fn look(&self, link: &str) -> Result<Look, Trouble> {
@@ -251,6 +258,14 @@ impl Backend for Fake {
             linked: linked && !me,
         };
         Ok(vec![member(ME, true), member(ALDER, false)])
+    }
+
+    fn comings(&self, _: &GroupId) -> Result<Vec<Coming>, Trouble> {
+        Ok(self.state().comings.clone())
+    }
+
+    fn open_invitations(&self, _: &GroupId) -> Result<Vec<OpenInvitation>, Trouble> {
+        Ok(self.state().invitations.clone())
     }
 
     fn safety_words(&self, _: &GroupId, _: MemberId) -> Result<SafetyWords, Trouble> {
@@ -332,8 +347,10 @@ impl Backend for Fake {
         Ok(())
     }
 
-    fn revoke(&self, _: &GroupId, _: &OpId) -> Result<(), Trouble> {
-        self.ask("revoke".to_owned())
+    fn revoke(&self, _: &GroupId, invite: &OpId) -> Result<(), Trouble> {
+        self.ask("revoke".to_owned())?;
+        self.state().invitations.retain(|open| open.invite != *invite);
+        Ok(())
     }
 
     fn change_passphrase(&self, old: &str, new: &str) -> Result<(), Trouble> {

@@ -1,7 +1,8 @@
 //! The card in the middle of a screen, and the frame of a dialog.
 
 use eframe::egui::{
-    CentralPanel, Frame, Id, Margin, Rect, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2, vec2,
+    CentralPanel, Frame, Id, Margin, Rect, Role, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2,
+    vec2,
 };
 
 use crate::gui::theme::{self, Palette};
@@ -82,8 +83,20 @@ pub(crate) fn dialog_scroll(ui: &mut Ui, name: &str) -> ScrollArea {
     if goes_on { scroll } else { scroll.vertical_scroll_offset(0.0) }
 }
 
+/// What is in a dialog, as one thing that a screen reader tells by its title.
+pub(crate) fn dialog_body<R>(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let place = UiBuilder::new().accessibility_role(Role::Dialog).accessibility_label(title);
+    ui.scope_builder(place, |ui| {
+        ui.ctx().accesskit_node_builder(ui.unique_id(), |node| node.set_modal());
+        let inner = content(ui);
+        reveal_focus(ui);
+        inner
+    })
+    .inner
+}
+
 /// In a dialog, after all that is in it: scrolls to what got the focus, so that it is never hidden.
-pub(crate) fn reveal_focus(ui: &Ui) {
+fn reveal_focus(ui: &Ui) {
     let ctx = ui.ctx();
     let (key, focused) = (Id::unique("focus in a dialog"), ctx.memory(|memory| memory.focused()));
     let before: Option<Id> = ctx.data(|data| data.get_temp(key));

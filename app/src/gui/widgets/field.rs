@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Margin, Rect, Response, RichText,
-    Shape, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, UiBuilder, Vec2, accesskit::Live,
-    epaint::RectShape, text::LayoutJob, text_edit::TextEditOutput, vec2,
+    Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Key, Margin, Rect, Response,
+    RichText, Shape, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, UiBuilder, Vec2,
+    accesskit::Live, epaint::RectShape, text::LayoutJob, text_edit::TextEditOutput, vec2,
 };
 
 use super::{button::icon_button, format, format_lines, label, paragraph};
@@ -166,6 +166,15 @@ impl Edit<'_> {
             .layouter(&mut layouter)
             .show(ui)
     }
+}
+
+/// Whether Enter was pressed in a field, which keeps the focus: what is wrong with it can be mended there.
+pub(crate) fn entered(ui: &Ui, field: &Response) -> bool {
+    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if entered {
+        field.request_focus();
+    }
+    entered
 }
 
 /// Lays out what is typed like what is said.

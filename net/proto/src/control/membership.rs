@@ -293,6 +293,36 @@ impl Dag {
         self.leave_of(member).map(|node| node.header.wall)
     }
 
+    /// Who came and who left after someone came: what the op that let them in does not know of. Each with
+    /// when they came and when they left, in minutes since 2020, if that was after.
+    #[must_use]
+    pub fn comings_after(&self, member: &MemberId) -> Vec<(MemberId, Option<u32>, Option<u32>)> {
+        let known = self.coming_of(member).map(|coming| self.closure(&[coming]));
+        let is_after = |at: usize| known.as_ref().is_some_and(|known| !known.contains(at));
+        let everyone: BTreeSet<MemberId> =
+            self.nodes.iter().filter_map(|node| node.makes).filter(|of| of != member).collect();
+        let wall_of = |at: usize| self.nodes.get(at).map(|node| node.header.wall);
+        let after = everyone.into_iter().map(|of| {
+            let came = self.nodes.iter().position(|node| node.makes == Some(of));
+            let left = self.left_by(&of).and_then(|leave| self.index_of(&leave));
+            let is_or_was = left.is_some() || self.members().contains(&of);
+            let came = came.filter(|at| is_or_was && is_after(*at)).and_then(wall_of);
+            (of, came, left.filter(|at| is_after(*at)).and_then(wall_of))
+        });
+        after.filter(|(_, came, left)| came.is_some() || left.is_some()).collect()
+    }
+
+    /// The invitations of someone that nobody used and that were not taken back, and when each ends, in
+    /// minutes since 2020; also if that is over.
+    pub fn unused_invites(&self, author: &MemberId) -> impl Iterator<Item = (OpId, u32)> {
+        let own = self.nodes.iter().filter(|node| node.author == *author);
+        let invites = own.filter_map(|node| {
+            let OpBody::Invite(invite) = &node.body else { return None };
+            Some((node.id, invite.expires))
+        });
+        invites.filter(|(id, _)| self.user_of(id).is_none() && !self.is_cancelled(id))
+    }
+
     /// The op by which someone left.
     pub(crate) fn left_by(&self, member: &MemberId) -> Option<OpId> {
         self.leave_of(member).map(|node| node.op.id())

@@ -1,16 +1,21 @@
 //! Rows are made from the first message that changed; they are those that all messages make.
 
 use proto::MemberId;
+use room::{Coming, How};
 
 use super::*;
-use crate::backend::{MessageView, Page, Profile};
-use crate::gui::asks::{Reading, Update};
+use crate::backend::{MessageView, Page, Profile, Unheard};
+use crate::gui::asks::{Reading, TalkPage, Update};
 use crate::gui::clock::Clock;
 use crate::gui::testing::message;
 
 const GROUP: GroupId = GroupId([2; 32]);
 
 fn reading(messages: &[MessageView], more: bool) -> Update {
+    reading_with(messages, &[], more)
+}
+
+fn reading_with(messages: &[MessageView], comings: &[Coming], more: bool) -> Update {
     let group = crate::backend::GroupView {
         arriving: None,
         group: GROUP,
@@ -23,7 +28,8 @@ fn reading(messages: &[MessageView], more: bool) -> Update {
         last_activity_ms: 1,
     };
     let page = Page { messages: messages.to_vec(), more };
-    let talk = Some((GROUP, Ok((Vec::new(), page))));
+    let read = TalkPage { page, comings: comings.to_vec(), ..TalkPage::default() };
+    let talk = Some((GROUP, Ok(read)));
     Update::Read(Box::new(Reading {
         profile: Profile::Open,
         groups: Ok(vec![group]),
@@ -38,6 +44,13 @@ fn said(nth: u16) -> MessageView {
     message(nth, author, "words", 90_000 - u64::from(nth) * 150)
 }
 
+/// Someone came so many minutes ago.
+fn coming(nth: u16, minutes: u64) -> Coming {
+    let member = MemberId([u8::try_from(100 + nth).unwrap(); 32]);
+    let at_ms = message(0, member, "", minutes).sent_at_ms;
+    Coming { member, name: format!("Newcomer {nth}"), at_ms, how: How::Came }
+}
+
 fn rows(timeline: &Timeline) -> Vec<(Key, Kind)> {
     timeline.rows.all().iter().map(|row| (row.key, row.kind)).collect()
 }
@@ -46,20 +59,24 @@ fn rows(timeline: &Timeline) -> Vec<(Key, Kind)> {
 fn rows_from_the_first_change_on_are_those_of_all_messages() {
     let mut model = Model::new(Clock::standing_at(90_000 * 60_000));
     let mut messages: Vec<_> = (100..300).map(said).collect();
+    let mut comings: Vec<_> =
+        (0..60).map(|nth| coming(nth, 90_000 - u64::from(nth) * 797)).collect();
+    comings.reverse();
     model.apply(reading(&[], true));
-    model.apply(reading(&messages, true));
+    model.apply(reading_with(&messages, &comings, true));
     let mut timeline = Timeline::new();
     timeline.width = 600.0;
     for turn in 0..80_u16 {
         let middle = usize::from(turn * 37) % messages.len();
-        match turn % 6 {
+        match turn % 7 {
+            6 if turn > 40 => comings.push(coming(turn, 0)),
             0 | 1 => messages.push(said(300 + turn)),
             2 => messages[middle].edited = !messages[middle].edited,
             3 => messages[middle].pseudonym = format!("name {turn}"),
             4 => drop(messages.remove(middle)),
             _ => messages.insert(0, said(99 - turn)),
         }
-        model.apply(reading(&messages, turn < 40));
+        model.apply(reading_with(&messages, &comings, turn < 40));
         let talk = model.talk.as_ref().unwrap();
         timeline.rebuild(&model, talk);
         let mut fresh = Timeline::new();
@@ -75,11 +92,46 @@ fn rows_from_the_first_change_on_are_those_of_all_messages() {
     let (kept, before) = (timeline.rows.get(3).unwrap().key, timeline.rows.len());
     timeline.rows.set_height(3, 123.0);
     messages.push(said(400));
-    model.apply(reading(&messages, false));
+    model.apply(reading_with(&messages, &comings, false));
     let talk = model.talk.as_ref().unwrap();
     assert_eq!(talk.changed_from, messages.len() - 1);
     timeline.rebuild(&model, talk);
     assert!(timeline.rows.len() > before);
     let row = timeline.rows.get(3).unwrap();
     assert_eq!((row.key, row.height), (kept, 123.0));
+}
+
+/// Where those who came and left stand among messages, by their numbers.
+fn told(messages: &[MessageView], comings: &[Coming], more: bool) -> Vec<String> {
+    let mut model = Model::new(Clock::standing_at(90_000 * 60_000));
+    model.apply(reading(&[], true));
+    model.apply(reading_with(messages, comings, more));
+    let mut timeline = Timeline::new();
+    timeline.width = 600.0;
+    timeline.rebuild(&model, model.talk.as_ref().unwrap());
+    let told = timeline.rows.all().iter().filter_map(|row| match row.kind {
+        Kind::Beginning | Kind::New | Kind::Day(_) => None,
+        Kind::Coming { nth } => Some(comings[nth].name.clone()),
+        Kind::Message { nth, head } => Some(format!("{nth}{}", if head { " named" } else { "" })),
+    });
+    told.collect()
+}
+
+#[test]
+fn who_came_stands_where_their_coming_was_known() {
+    let author = MemberId([2; 32]);
+    let mut messages: Vec<_> =
+        [30, 29, 28, 27].map(|minutes| message(minutes, author, "words", minutes.into())).into();
+    let came = coming(0, 28);
+    let all = |messages: &[MessageView], more| told(messages, std::slice::from_ref(&came), more);
+    assert_eq!(all(&messages, false), ["0 named", "1", "Newcomer 0", "2 named", "3"]);
+    // Said in the same minute, by someone who had not heard of it yet: the newcomer cannot read it.
+    let unheard = Unheard { member: came.member, pseudonym: String::new(), left: false };
+    messages[2].unheard.push(unheard);
+    assert_eq!(all(&messages, false), ["0 named", "1", "2", "Newcomer 0", "3 named"]);
+    // Nothing was said since; and what is older than all that is loaded stands nowhere.
+    assert_eq!(all(&messages[..2], false), ["0 named", "1", "Newcomer 0"]);
+    assert_eq!(all(&messages[3..], false), ["Newcomer 0", "0 named"]);
+    assert_eq!(all(&messages[3..], true), ["0 named"]);
+    assert_eq!(all(&[], false), ["Newcomer 0"]);
 }
