@@ -103,6 +103,7 @@ fn an_open_invitation_is_known_to_who_made_it_until_it_is_used_taken_back_or_ove
         let open = world.room(who).open_invitations(&world.id_of(who), world.unix_ms());
         open.into_iter().map(|(invite, _)| invite).collect::<Vec<_>>()
     };
+    let made_ms = world.unix_ms();
     let (kept, _) = world.invitation(0);
     let (given_up, _) = world.invitation(0);
     world.settle();
@@ -111,6 +112,8 @@ fn an_open_invitation_is_known_to_who_made_it_until_it_is_used_taken_back_or_ove
     assert_eq!(world.command(0, Command::CancelInvite(given_up)), Ok(Done::Nothing));
     assert_eq!(open(&world, 0), [kept]);
     let [(_, until_ms)] = world.room(0).open_invitations(&world.id_of(0), 0)[..] else { panic!() };
+    let lasts_ms = until_ms - made_ms;
+    assert!((3_600_000..3_660_000).contains(&lasts_ms), "an hour, to the end of its minute");
     let at = |ms| world.room(0).open_invitations(&world.id_of(0), ms).len();
     assert_eq!((at(until_ms), at(until_ms + 1)), (1, 0));
 }

@@ -138,7 +138,7 @@ impl Room {
     pub fn open_invitations(&self, of: &MemberId, now_ms: u64) -> Vec<(OpId, u64)> {
         let unused = self.dag.iter().flat_map(|dag| dag.unused_invites(of));
         // With the last second of its last minute.
-        let until = |minute: u32| minutes_to_unix_ms(minute.saturating_add(1)).saturating_sub(1);
+        let until = |minute: u32| u64::from(minute).saturating_add(1) * 60_000 - 1;
         let all = unused.map(|(invite, expires)| (invite, until(expires)));
         let mut open: Vec<_> = all.filter(|(_, until_ms)| *until_ms >= now_ms).collect();
         open.sort_by_key(|(invite, until_ms)| (*until_ms, *invite));

@@ -65,6 +65,7 @@ fn an_invitation_is_taken_back_days_after_its_box_was_closed() {
     let mut screen = Screen::new(Fake::talking());
     assert!(!screen.sees("Your open invitations"));
     screen.press("Invite someone");
+    assert!(screen.is_on("Done"), "Enter puts the box away");
     screen.press("Done");
     screen.hint();
     assert!(screen.sees("Your open invitations"));

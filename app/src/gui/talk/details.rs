@@ -125,7 +125,7 @@ fn invitations_ui(ui: &mut Ui, model: &Model) -> Option<OpId> {
         let (day, time) = (model.clock.date(open.expires_ms), model.clock.time(open.expires_ms));
         let until = format!("Until {day}, {time}");
         ui.horizontal(|ui| {
-            let room = (ui.available_width() - 96.0).max(60.0);
+            let room = (ui.available_width() - 76.0).max(60.0);
             let words =
                 one_line(ui, &until, format(theme::SIZE_PREVIEW, 400.0, palette.text), room);
             let (rect, response) = ui.allocate_exact_size(vec2(room, 34.0), Sense::hover());

@@ -13,8 +13,8 @@ use crate::{
         model::{Action, Here, Model},
         theme::{self, Palette},
         widgets::{
-            Button, dialog_body, dialog_frame, dialog_scroll, format, heading, icon_button,
-            one_line, paint_icon, paragraph,
+            Button, dialog_body, dialog_frame, dialog_height_max, dialog_scroll, format, heading,
+            icon_button, one_line, paint_icon, paragraph,
         },
     },
 };
@@ -79,7 +79,7 @@ fn content_ui(
     ui.add_space(8.0);
     let until = model.clock.date(invitation.expires_ms);
     paragraph(ui, &format!("Works once, until {until}"), theme::SIZE_UI, palette.text);
-    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read. Until someone used it, you can take it back here, or later under About this group.";
+    let words = "Whoever has the link first can come in until then, so send it in a way that only they can read. Until someone used it you can take it back: here, or later under About this group.";
     paragraph(ui, words, theme::SIZE_PREVIEW, palette.muted);
     if addresses_ui(ui, model, invitation.has_addresses) {
         action = Some(Action::Here(Here::WithoutAddresses));
@@ -105,8 +105,9 @@ fn content_ui(
     let mut child = ui.new_child(UiBuilder::new().id_salt("close").max_rect(close));
     let cross = icon_button(&mut child, icons::X, "Close", 32.0);
     if ui.memory(|memory| memory.focused().is_none()) {
-        // The one of the two that can be seen without scrolling.
-        let first = if ui.clip_rect().contains_rect(done.rect) { &done } else { &cross };
+        // The one of the two that can be seen without scrolling; where the box will stand is not known yet.
+        let height = done.rect.bottom() - ui.max_rect().top();
+        let first = if height <= dialog_height_max(ui.ctx()) { &done } else { &cross };
         first.request_focus();
     }
     if done.clicked() || cross.clicked() {

@@ -1,8 +1,8 @@
 //! The card in the middle of a screen, and the frame of a dialog.
 
 use eframe::egui::{
-    CentralPanel, Frame, Id, Margin, Rect, Role, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2,
-    vec2,
+    CentralPanel, Context, Frame, Id, Margin, Rect, Role, ScrollArea, Sense, Stroke, Ui, UiBuilder,
+    pos2, vec2,
 };
 
 use crate::gui::theme::{self, Palette};
@@ -65,6 +65,11 @@ pub(crate) fn dialog_frame(palette: &Palette) -> Frame {
         .shadow(palette.dialog_shadow())
 }
 
+/// How much of a dialog can be seen without scrolling.
+pub(crate) fn dialog_height_max(ctx: &Context) -> f32 {
+    (ctx.content_rect().height() - 96.0).max(120.0)
+}
+
 /// What is scrolled in a dialog of this name: it begins at its top whenever it opens, and shows that it is too long,
 /// also where no pointer is.
 pub(crate) fn dialog_scroll(ui: &mut Ui, name: &str) -> ScrollArea {
@@ -73,7 +78,7 @@ pub(crate) fn dialog_scroll(ui: &mut Ui, name: &str) -> ScrollArea {
     // In the dialog's margin, beside what is in it.
     style.bar_outer_margin = -14.0;
     let ctx = ui.ctx();
-    let most = (ctx.content_rect().height() - 96.0).max(120.0);
+    let most = dialog_height_max(ctx);
     let (key, now) = (Id::unique((name, "shown")), ctx.cumulative_pass_nr());
     let before: Option<u64> = ctx.data(|data| data.get_temp(key));
     ctx.data_mut(|data| data.insert_temp(key, now));

@@ -313,7 +313,7 @@ impl Dag {
     }
 
     /// The invitations of someone that nobody used and that were not taken back, and when each ends, in
-    /// minutes since 2020; also if that is over.
+    /// minutes since 1970; also if that is over.
     pub fn unused_invites(&self, author: &MemberId) -> impl Iterator<Item = (OpId, u32)> {
         let own = self.nodes.iter().filter(|node| node.author == *author);
         let invites = own.filter_map(|node| {
