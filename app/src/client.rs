@@ -37,13 +37,13 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// Who wants to hear that something changed.
 type Watchers = Arc<Mutex<Vec<Box<dyn Fn() + Send + Sync>>>>;
 
-/// A room, and the ops and cards it was folded from: how many, and the newest card's time.
-type Folded = ((usize, u64), Arc<Room>);
+/// A room, and the store's version of the ops and cards it was folded from.
+type Folded = (u64, Arc<Room>);
 
 /// An open profile.
 struct Open {
     handle: Handle,
-    /// What each group's ops and cards mean, by how many there were.
+    /// What each group's ops and cards mean.
     rooms: Mutex<BTreeMap<GroupId, Folded>>,
     /// The newest notice when the profile was opened.
     begin_cursor: u64,
@@ -182,17 +182,17 @@ impl Open {
 
     /// What a group means, folded again only when its ops or cards have changed.
     fn room(&self, group: &GroupId) -> Result<Arc<Room>, Trouble> {
-        let me = self.member(group)?;
-        let ops = self.reader().ops(group).map_err(from_store)?;
-        let cards = self.reader().cards(group).map_err(from_store)?;
-        let newest = cards.iter().map(|card| card.wall).max().unwrap_or(0);
-        let version = (ops.len() + cards.len(), newest);
+        let reader = self.reader();
+        let version = reader.version(group).map_err(from_store)?;
         let mut rooms = lock(&self.rooms);
         if let Some((of, room)) = rooms.get(group)
             && *of == version
         {
             return Ok(Arc::clone(room));
         }
+        let me = self.member(group)?;
+        let ops = reader.ops(group).map_err(from_store)?;
+        let cards = reader.cards(group).map_err(from_store)?;
         let room = Room::fold(ops, cards, (me.id, &me.name)).map_err(|reject| {
             Trouble::new("store_damaged", format!("What was stored makes no group: {reject}."))
         })?;

@@ -11,6 +11,7 @@
 //! is to stay is sealed anew and the key goes ([`Store::forget`](crate::Store::forget)).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use proto::Member;
@@ -113,6 +114,9 @@ pub(crate) struct GroupKeys {
     pub(crate) me: Member,
     /// Changed by the writer alone, and never while someone reads rows.
     rings: RwLock<Rings>,
+    /// How often ops or cards were committed since the profile was opened.
+    #[serde(skip)]
+    pub(crate) version: AtomicU64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -132,7 +136,8 @@ impl GroupKeys {
     pub(crate) fn generate(me: Member) -> Self {
         let bodies = BTreeMap::new();
         let rings = Rings { state: Ring::generate(), state_day: 0, bodies, today: 0, life: 0 };
-        Self { keys: SpaceKeys::generate(), me, rings: RwLock::new(rings) }
+        let version = AtomicU64::new(0);
+        Self { keys: SpaceKeys::generate(), me, rings: RwLock::new(rings), version }
     }
 
     fn rings(&self) -> RwLockReadGuard<'_, Rings> {

@@ -8,6 +8,7 @@ pub use check::Checked;
 pub use messages::{Page, Row};
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use proto::{
     Addr, Arriving, Card, Change, Compared, Entry, EntryBody, Fork, Gone, GroupId, Instead, Member,
@@ -93,6 +94,15 @@ impl Reader {
         changes.extend(self.all(&group, COMPARED)?.into_iter().map(Change::Compared));
         changes.extend(self.all(&group, ARRIVING)?.into_iter().map(Change::Arriving));
         Ok(changes)
+    }
+
+    /// A number that rises when ops or cards are committed, for whoever keeps what they mean: read before
+    /// them, it tells later whether they are still all. It begins anew whenever the profile is opened.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`].
+    pub fn version(&self, group: &GroupId) -> Result<u64, Error> {
+        Ok(self.shared.group(group)?.version.load(Ordering::SeqCst))
     }
 
     /// The group's ops, in the order in which they came.

@@ -349,3 +349,21 @@ fn a_group_of_which_only_the_keys_were_kept_is_not_shown_and_can_be_added_again(
     assert_eq!(bench.reader().groups().unwrap().len(), 1);
     assert_eq!(bench.reader().ops(&me.group).unwrap().len(), 1);
 }
+
+#[test]
+fn whoever_keeps_what_ops_and_cards_mean_is_told_when_there_are_others() {
+    let (mut bench, me) = (Bench::new(), member(1));
+    let group = bench.join(1, &[bench::op("one")]);
+    let version = |bench: &Bench| bench.reader().version(&group).unwrap();
+    let mut before = version(&bench);
+    for change in [bench::op("two"), Change::Card(bench::card(&me, 1_000))] {
+        bench.commit(group, &[change]);
+        assert!(version(&bench) > before);
+        before = version(&bench);
+    }
+    bench.commit(group, &[bench::accepted(&bench::entry(&me, 0, 1, "words"))]);
+    bench.store.set_port(&group, 4001).unwrap();
+    assert_eq!(version(&bench), before, "neither words nor ports make others of them");
+    let none = bench.reader().version(&GroupId([9; 32]));
+    assert!(matches!(none, Err(Error::NoSuchGroup)));
+}

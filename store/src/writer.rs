@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::{Change, GroupId, Member};
@@ -174,6 +174,10 @@ impl Store {
         let done = self.file(group, changes, local).and_then(|()| self.flush());
         // What was refused must not come back with the next commit.
         self.waiting = Batch::default();
+        if changes.iter().any(|change| matches!(change, Change::Op(_) | Change::Card(_))) {
+            // After they can be read: whoever reads the number first never takes old rows for new ones.
+            group.version.fetch_add(1, atomic::Ordering::SeqCst);
+        }
         done
     }
 

@@ -123,7 +123,7 @@ pub(super) fn rows_of(
     if from == 0 && talk.arrived && !talk.more {
         add(Key::Beginning, Kind::Beginning, 52.0);
     }
-    let mut comings = comings_from(talk, from).into_iter().peekable();
+    let mut comings = comings_from(talk, kept, from).into_iter().peekable();
     let day_of = |row: &Row| if let Key::Day(day) = row.key { Some(day) } else { None };
     let mut days: BTreeSet<Date> = kept.iter().filter_map(day_of).collect();
     let mut above = from.checked_sub(1).and_then(|above| talk.messages.get(above));
@@ -160,25 +160,36 @@ pub(super) fn rows_of(
     rows
 }
 
-/// Those who came or left that stand at the message `from` or below it: which, who, and before which message.
-/// Those above what is loaded stand nowhere.
-fn comings_from(talk: &Talk, from: usize) -> Vec<(usize, &Coming, usize)> {
-    let is_whole = talk.arrived && !talk.more;
-    let first = from.max(usize::from(!is_whole));
-    let (mut waiting, mut placed) =
-        (talk.comings.iter().enumerate().collect::<Vec<_>>(), Vec::new());
-    for (nth, message) in talk.messages.iter().enumerate() {
-        // They are in the order of their times.
-        let earlier = waiting.partition_point(|(_, coming)| coming.at_ms <= message.sent_at_ms);
-        let unheard = |of| message.unheard.iter().any(|unheard| unheard.member == of);
-        let is_known = |(_, coming): &mut (usize, &Coming)| !unheard(coming.member);
-        let known = waiting.extract_if(..earlier, is_known);
-        placed.extend(known.filter(|_| nth >= first).map(|(at, coming)| (at, coming, nth)));
+/// Those who came or left that stand at the message `from` or below it: which, who, and before which message. Those
+/// above what is loaded stand nowhere.
+fn comings_from<'a>(talk: &'a Talk, kept: &[Row], from: usize) -> Vec<(usize, &'a Coming, usize)> {
+    if talk.comings.is_empty() {
+        return Vec::new();
     }
-    let end = talk.messages.len();
+    let told_in = |row: &Row| if let Kind::Coming { nth } = row.kind { Some(nth) } else { None };
+    let told: BTreeSet<usize> = kept.iter().filter_map(told_in).collect();
+    let is_whole = talk.arrived && !talk.more;
+    let is_above = |coming: &Coming| {
+        !is_whole && talk.messages.first().is_none_or(|oldest| knows(oldest, coming))
+    };
+    let waiting = talk.comings.iter().enumerate();
+    let waiting = waiting.filter(|(at, coming)| !told.contains(at) && !is_above(coming));
+    let (mut waiting, mut placed) = (waiting.collect::<Vec<_>>(), Vec::new());
+    for (nth, message) in talk.messages.iter().enumerate().skip(from) {
+        let known = waiting.extract_if(.., |(_, coming)| knows(message, coming));
+        placed.extend(known.map(|(at, coming)| (at, coming, nth)));
+        if waiting.is_empty() {
+            break;
+        }
+    }
+    placed.extend(waiting.into_iter().map(|(at, coming)| (at, coming, talk.messages.len())));
     placed
-        .extend(waiting.into_iter().filter(|_| end >= first).map(|(at, coming)| (at, coming, end)));
-    placed
+}
+
+/// Whether a message was said after someone had come or left, for its author.
+fn knows(message: &MessageView, coming: &Coming) -> bool {
+    message.sent_at_ms >= coming.at_ms
+        && !message.unheard.iter().any(|unheard| unheard.member == coming.member)
 }
 
 /// That someone came or left.
