@@ -89,7 +89,7 @@ def first_start(person):
     person.write("Passphrase", "three old trees")
     person.write("The same again", "three old trees")
     person.press("Set passphrase")
-    person.wait("You are not in a group yet")
+    person.wait("You are not in a group")
 
 
 def run(what, **options):

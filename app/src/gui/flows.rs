@@ -23,7 +23,7 @@ fn a_passphrase_is_chosen_twice_before_anything_is_kept() {
     screen.write("The same again", "s");
     screen.key(Key::Enter);
     assert_eq!(screen.fake.asked(), ["create profile"]);
-    assert!(screen.sees("You are not in a group yet"));
+    assert!(screen.sees("You are not in a group"));
 }
 
 #[test]
@@ -47,7 +47,11 @@ fn a_group_is_started_with_its_name_its_reason_and_ones_own_name() {
     screen.press("Start a group");
     assert!(!screen.can_press("Start the group"), "nothing is filled in");
     assert!(screen.sees("Still needed: what the group is called, why you meet"));
+    screen.write("What is the group called?", &"x".repeat(61));
+    assert!(screen.sees("This is as long as it can be."), "the last letter is not there");
+    screen.keys(Modifiers::COMMAND, Key::A);
     screen.write("What is the group called?", "Kitchen table");
+    assert!(!screen.sees("This is as long as it can be."));
     screen.write("Why we meet", "To eat together");
     screen.write("What should people here call you?", "Moss");
     assert!(!screen.can_press("Start the group"), "nobody chose how long words stay");
@@ -94,7 +98,7 @@ fn an_invitation_can_be_declined_and_nobody_hears_of_it() {
     screen.press("Have a look");
     screen.press("Not for me");
     assert_eq!(screen.fake.asked(), ["look at kith:1xyz"]);
-    assert!(screen.sees("You are not in a group yet"));
+    assert!(screen.sees("You are not in a group"));
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn trouble_while_joining_is_said_and_what_was_typed_stays() {
     assert!(screen.sees("Nobody could be reached."));
     assert_eq!(screen.written("Invitation link"), "kith:1xyz");
     screen.key(Key::Escape);
-    assert!(screen.sees("You are not in a group yet"));
+    assert!(screen.sees("You are not in a group"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn a_group_is_left_after_it_is_said_what_follows() {
     screen.press("Leave this group");
     screen.press("Leave the group");
     assert_eq!(screen.fake.asked(), ["leave"]);
-    assert!(screen.sees("You are not in a group yet"));
+    assert!(screen.sees("You are not in a group"));
 }
 
 #[test]

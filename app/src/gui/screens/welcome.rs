@@ -27,7 +27,7 @@ pub(crate) fn welcome_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
         let place =
             Rect::from_min_size(pos2(left, ui.max_rect().top() + above), vec2(width, height));
         let mut child = ui.new_child(UiBuilder::new().max_rect(place));
-        heading(&mut child, "You are not in a group yet", theme::SIZE_HEADING);
+        heading(&mut child, "You are not in a group", theme::SIZE_HEADING);
         let words = "Kith is for small groups who look after each other. There is no hurry.";
         paragraph(&mut child, words, theme::SIZE_UI, palette.muted);
         if let Some(trouble) = &model.trouble {

@@ -14,6 +14,9 @@ use crate::gui::{
     theme::{self, Palette},
 };
 
+/// What is said below a field that takes no more letters.
+const FULL: &str = "This is as long as it can be.";
+
 /// A field of a form.
 #[derive(Debug)]
 pub(crate) struct Field<'a> {
@@ -72,7 +75,9 @@ impl<'a> Field<'a> {
         let behind = ui.painter().add(Shape::Noop);
         let right: i8 = if shown.is_some() { 46 } else { 12 };
         let rows = if bare { 1 } else { rows };
-        let edit = Edit { name, text, hint, rows, limit, right, is_long: rows > 1 || bare };
+        let edit =
+            Edit { name, text: &mut *text, hint, rows, limit, right, is_long: rows > 1 || bare };
+        let is_secret = shown.is_some();
         let hidden = shown.as_deref().is_some_and(|shown| !*shown);
         let mut output = if shown.is_some() { edit.secret(ui, hidden) } else { edit.open(ui) };
         let response = output.response.response.clone();
@@ -98,6 +103,7 @@ impl<'a> Field<'a> {
         if bare {
             return response;
         }
+        let is_full = !is_secret && text.chars().count() >= limit;
         let (key, is_wrong) = (response.id.with("was wrong"), !error.is_empty());
         let was_wrong: bool = ui.ctx().data(|data| data.get_temp(key)).unwrap_or(false);
         ui.ctx().data_mut(|data| data.insert_temp(key, is_wrong));
@@ -109,6 +115,9 @@ impl<'a> Field<'a> {
                 if !was_wrong {
                     said.scroll_to_me(None);
                 }
+            } else if is_full {
+                let said = paragraph(ui, FULL, theme::SIZE_SMALL, palette.text);
+                ui.ctx().accesskit_node_builder(said.id, |node| node.set_live(Live::Polite));
             } else if !help.is_empty() {
                 paragraph(ui, help, theme::SIZE_SMALL, palette.muted);
             }
