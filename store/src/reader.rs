@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proto::{
-    Addr, Arriving, Card, Change, Compared, Entry, EntryBody, Fork, Gone, GroupId, Instead, Member,
-    MemberId, Notice, Op,
+    Addr, Arriving, Card, Change, Compared, Entry, EntryBody, EntryId, Fork, Gone, GroupId,
+    Instead, Member, MemberId, Notice, Op,
 };
 use serde::de::DeserializeOwned;
 
@@ -239,8 +239,8 @@ impl Reader {
         self.read(group, &ID.named(&group.keys, id))
     }
 
-    /// What its author edited a message with last: an entry's id, or a local id.
-    fn instead_of(&self, group: &GroupKeys, message: &Filed) -> Result<Option<[u8; 32]>, Error> {
+    /// What its author edited a message with last.
+    fn instead_of(&self, group: &GroupKeys, message: &Filed) -> Result<Option<EntryId>, Error> {
         let key = INSTEAD.named_with(&group.keys, &message.id.0, &message.author.0);
         let instead: Option<Instead> = self.read(group, &key)?;
         Ok(instead.map(|instead| instead.by))

@@ -167,18 +167,11 @@ impl Memory {
         edited.or(first)
     }
 
-    /// The payload of a message's newest edit, signed or not.
+    /// The payload of a message's newest edit.
     fn edit_of(&self, accepted: &Accepted) -> Option<&[u8]> {
         let edit = self.instead.get(&(accepted.id, accepted.author))?;
-        let (by, local) = (EntryId(edit.by), LocalId(edit.by));
-        let signed = self.by_id.get(self.signed.get(&local).unwrap_or(&by));
-        match signed.and_then(|place| self.entries.get(place)) {
-            Some(entry) => entry.entry.body.as_ref().map(|body| &*body.payload),
-            None => {
-                let mut written = self.written.values();
-                written.find(|written| written.local == local).map(|written| &*written.payload)
-            }
-        }
+        let entry = self.entries.get(self.by_id.get(&edit.by)?)?;
+        entry.entry.body.as_ref().map(|body| &*body.payload)
     }
 
     pub(crate) fn group(&self) -> GroupId {
@@ -279,10 +272,7 @@ impl Memory {
 
     fn versions(&self, id: &EntryId) -> Vec<proto::Entry> {
         let me = self.me.as_ref().expect("a member").id;
-        let edit = self
-            .instead
-            .get(&(*id, me))
-            .map(|edit| *self.signed.get(&LocalId(edit.by)).unwrap_or(&EntryId(edit.by)));
+        let edit = self.instead.get(&(*id, me)).map(|edit| edit.by);
         let places = [Some(*id), edit].into_iter().flatten();
         let entries = places.filter_map(|id| self.entries.get(self.by_id.get(&id)?));
         entries.map(|accepted| accepted.entry.clone()).collect()

@@ -149,17 +149,17 @@ pub struct Gone {
     pub is_awaited: bool,
 }
 
-/// An edit, or one that is written and not yet signed.
+/// What an edit took the place of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instead {
     /// The message.
     pub of: EntryId,
     /// Who edited: counts only for a message of the same author.
     pub author: MemberId,
-    /// Where the edit stands in the author's chain; [`u32::MAX`] while it is not signed.
+    /// Where the edit stands in the author's chain.
     pub seq: u32,
-    /// The edit's id, local while it is not signed.
-    pub by: [u8; 32],
+    /// The edit.
+    pub by: EntryId,
 }
 
 /// Someone who is not counted in yet.
@@ -308,12 +308,10 @@ pub struct Loaded {
 }
 
 impl Instead {
-    /// Whether this is shown rather than `old`: the greater number, under one number the smaller id. What
-    /// is not signed yet gives way to whatever comes.
+    /// Whether this is shown rather than `old`: the greater number, under one number the smaller id.
     #[must_use]
     pub fn is_newer_than(&self, old: &Self) -> bool {
-        old.seq == u32::MAX
-            || (self.seq, core::cmp::Reverse(self.by)) > (old.seq, core::cmp::Reverse(old.by))
+        (self.seq, core::cmp::Reverse(self.by)) > (old.seq, core::cmp::Reverse(old.by))
     }
 }
 
@@ -344,7 +342,7 @@ mod tests {
 
     fn edit(seq: u32, by: u8) -> Instead {
         let (of, author) = (EntryId([1; 32]), MemberId([2; 32]));
-        Instead { of, author, seq, by: [by; 32] }
+        Instead { of, author, seq, by: EntryId([by; 32]) }
     }
 
     #[test]
@@ -353,8 +351,6 @@ mod tests {
         assert!(shown(edit(2, 1), edit(1, 0)) && !shown(edit(1, 0), edit(2, 1)));
         assert!(shown(edit(2, 1), edit(2, 9)) && !shown(edit(2, 9), edit(2, 1)));
         assert!(!shown(edit(2, 1), edit(2, 1)), "what came twice changes nothing");
-        assert!(shown(edit(0, 9), edit(u32::MAX, 0)), "what is not signed yet gives way");
-        assert!(shown(edit(u32::MAX, 9), edit(u32::MAX, 0)), "to what is written after it too");
     }
 
     #[test]

@@ -260,7 +260,7 @@ impl<R: CryptoRng> Engine<R> {
         let mut changes = self.end_bodies(author, versions);
         if let Some((root, _)) = versions.root() {
             if matches!(body, Some(Body::Edit(_))) {
-                let instead = Instead { of: root.id, author, seq: header.seq, by: id.0 };
+                let instead = Instead { of: root.id, author, seq: header.seq, by: id };
                 changes.push(Change::Instead(instead));
             }
             changes.push(Change::Notice(Notice::Changed(root.id.0)));

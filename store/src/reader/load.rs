@@ -88,7 +88,7 @@ impl Reader {
         };
         let message = self.filed(group, &place)?;
         let edit = match self.instead_of(group, &message)? {
-            Some(by) => self.known(group, &by)?,
+            Some(by) => self.known(group, &by.0)?,
             None => None,
         };
         let author = message.author;

@@ -129,19 +129,11 @@ impl Reader {
 
     /// What an entry's author said in place of it. Nothing of what leads there is taken on trust.
     fn edit_of(&self, group: &GroupKeys, filed: &Filed) -> Result<Option<Vec<u8>>, Error> {
-        let by = match self.instead_of(group, filed)? {
-            Some(by) => self.known(group, &by)?,
-            None => None,
-        };
-        let (author, payload) = match by {
-            Some(Known::Signed(place)) => {
-                let edit = self.filed(group, &place)?;
-                (edit.author, self.body(group, &edit)?.map(|body| body.payload))
-            }
-            Some(Known::Written(nth)) => (group.me.id, Some(self.written(group, nth)?.payload)),
-            Some(Known::Op) | None => return Ok(None),
-        };
-        let payload = payload.map(proto::Bytes::into_vec).filter(|_| author == filed.author);
+        let Some(by) = self.instead_of(group, filed)? else { return Ok(None) };
+        let Some(Known::Signed(place)) = self.known(group, &by.0)? else { return Ok(None) };
+        let edit = self.filed(group, &place)?;
+        let payload = self.body(group, &edit)?.map(|body| body.payload.into_vec());
+        let payload = payload.filter(|_| edit.author == filed.author);
         Ok(payload.filter(|payload| is_edit_of(payload, &filed.id)))
     }
 

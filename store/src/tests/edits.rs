@@ -1,18 +1,16 @@
 //! What people say in place of what they said.
 
 use proto::message::Body;
-use proto::{
-    Accepted, Change, Entry, EntryId, Gone, GroupId, Instead, LocalId, MemberId, OpId, Wanted,
-};
+use proto::{Accepted, Change, Entry, EntryId, Gone, GroupId, Instead, MemberId, OpId, Wanted};
 
 use super::bench::{Bench, accepted, edit, member, op, said, signed, take_back, text, wrote};
 
 /// That `by` is shown in place of `of`.
 fn instead(of: &Accepted, by: &Accepted) -> Change {
-    replaced(of, by.author, by.seq, by.id.0)
+    replaced(of, by.author, by.seq, by.id)
 }
 
-fn replaced(of: &Accepted, author: MemberId, seq: u32, by: [u8; 32]) -> Change {
+fn replaced(of: &Accepted, author: MemberId, seq: u32, by: EntryId) -> Change {
     Change::Instead(Instead { of: of.id, author, seq, by })
 }
 
@@ -97,45 +95,13 @@ fn the_newest_edit_counts_in_whatever_order_they_come() {
 }
 
 #[test]
-fn an_edit_that_is_not_signed_is_shown_until_one_that_is_takes_its_place() {
+fn an_edit_that_was_displaced_says_nothing() {
     let mut bench = Bench::new();
     let group = bench.join(1, &[]);
-    let (me, local) = (member(1), [8; 32]);
+    let me = member(1);
     let first = said(&me, 0, 1, &text("0"));
     let one = said(&me, 1, 2, &edit(&[&first], "1"));
-    let body = edit(&[&first, &one], "2");
-    let waits = [wrote(local, 0, &body), replaced(&first, me.id, u32::MAX, local)];
     bench.commit(group, &[accepted(&first), accepted(&one), instead(&first, &one)]);
-    bench.commit(group, &waits);
-    let mut bench = bench.reopened();
-    assert_eq!(edited(&bench, &group, &first), some("2"));
-    assert_eq!(versions(&bench, &group, first.id), [first.id], "none that is signed");
-    // It is the same one once it is signed, also before that is said of it.
-    let two = said(&me, 2, 3, &body);
-    bench.commit(group, &[signed(two.clone(), local)]);
-    assert_eq!(edited(&bench, &group, &first), some("2"));
-    assert_eq!(versions(&bench, &group, first.id), [first.id, two.id]);
-    bench.commit(group, &[instead(&first, &two)]);
-    // From now on only a later one counts.
-    bench.commit(group, &[instead(&first, &one)]);
-    let bench = bench.reopened();
-    assert_eq!(edited(&bench, &group, &first), some("2"));
-    assert_eq!(versions(&bench, &group, first.id), [first.id, two.id]);
-}
-
-#[test]
-fn an_edit_that_was_unwritten_or_displaced_says_nothing() {
-    let mut bench = Bench::new();
-    let group = bench.join(1, &[]);
-    let (me, local) = (member(1), [8; 32]);
-    let first = said(&me, 0, 1, &text("0"));
-    bench.commit(group, &[accepted(&first), wrote(local, 0, &edit(&[&first], "1"))]);
-    bench.commit(group, &[replaced(&first, me.id, u32::MAX, local)]);
-    assert_eq!(edited(&bench, &group, &first), some("1"));
-    bench.commit(group, &[Change::Unwritten(LocalId(local))]);
-    assert_eq!(says(&bench, &group, &first), (some("0"), None));
-    let one = said(&me, 1, 2, &edit(&[&first], "1"));
-    bench.commit(group, &[accepted(&one), instead(&first, &one)]);
     assert_eq!(edited(&bench, &group, &first), some("1"));
     bench.commit(group, &[Change::Displaced(one.id)]);
     assert_eq!(says(&bench, &group, &first), (some("0"), None));
@@ -171,13 +137,13 @@ fn nobody_edits_the_words_of_another() {
     bench.commit(group, &[accepted(&first), accepted(&theirs), instead(&first, &theirs)]);
     assert_eq!(says(&bench, &group, &first), (some("0"), None));
     assert_eq!(versions(&bench, &group, first.id), [first.id]);
-    // Nor where it is said to be the author's: signed, or written here.
-    bench.commit(group, &[replaced(&first, author.id, 1, theirs.id.0)]);
+    // Nor where it is said to be the author's: signed, or written here, which an edit never is.
+    bench.commit(group, &[replaced(&first, author.id, 1, theirs.id)]);
     assert_eq!(says(&bench, &group, &first), (some("0"), None));
     assert_eq!(versions(&bench, &group, first.id), [first.id]);
     bench.commit(group, &[wrote([8; 32], 0, &edit(&[&first], "nor this"))]);
     for who in [me.id, author.id] {
-        bench.commit(group, &[replaced(&first, who, u32::MAX, [8; 32])]);
+        bench.commit(group, &[replaced(&first, who, 1, EntryId([8; 32]))]);
         assert_eq!(says(&bench, &group, &first), (some("0"), None));
     }
     // Nor do they hide how the author edited it.
@@ -204,7 +170,7 @@ fn only_an_edit_of_the_message_itself_is_shown_in_its_place() {
     // The second is among the versions of that edit, and not its message.
     let cannot = [of_first.id.0, first.id.0, back.id.0, op_id, [9; 32], second.id.0];
     for (n, by) in (1..).zip(cannot) {
-        bench.commit(group, &[replaced(&second, author.id, n, by)]);
+        bench.commit(group, &[replaced(&second, author.id, n, EntryId(by))]);
         assert_eq!(says(&bench, &group, &second), (some("1"), None), "case {n}");
     }
     bench.commit(group, &[instead(&first, &of_first)]);

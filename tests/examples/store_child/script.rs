@@ -288,7 +288,7 @@ impl<'a> Batch<'a> {
         let body = Body::Edit(Edit { versions: Versions::new(versions.clone()).unwrap(), words });
         let entry = self.entry(by, &body, ends_ms);
         let (author, of) = (entry.author, versions[0].id);
-        let instead = Instead { of, author, seq: entry.seq, by: entry.id.0 };
+        let instead = Instead { of, author, seq: entry.seq, by: entry.id };
         // Room for another edit stays, so that it can be taken back.
         if versions.len() < 5 {
             self.group.said[which].versions.push(Own { seq: entry.seq, id: entry.id });
