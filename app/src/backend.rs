@@ -95,8 +95,6 @@ pub(crate) struct SafetyWords {
 /// Someone who came or left before a message was written, for all but its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unheard {
-    /// Who.
-    pub member: MemberId,
     /// The name they bear or bore; may be empty.
     pub pseudonym: String,
     /// They left; else they came.
@@ -130,6 +128,8 @@ pub(crate) struct MessageView {
     pub forked: bool,
     /// Whose coming or going its author had not heard of when they wrote it.
     pub unheard: Vec<Unheard>,
+    /// How many of those who came or left ([`Backend::comings`]) its author had heard of.
+    pub heard: usize,
     /// Written here and not yet signed: it waits for a first connection.
     pub waiting: bool,
 }
@@ -280,7 +280,7 @@ pub(crate) trait Backend: Send + Sync {
     fn members(&self, group: &GroupId) -> Result<Vec<MemberView>, Trouble>;
     /// The invitations that were made here and still let someone in, the one that ends first at first.
     fn open_invitations(&self, group: &GroupId) -> Result<Vec<OpenInvitation>, Trouble>;
-    /// Who came and who left since this device's member came, in that order, as long as words of then stay.
+    /// Who came and who left since this device's member came, in the order in which that was known.
     fn comings(&self, group: &GroupId) -> Result<Vec<Coming>, Trouble>;
     /// Words to compare with someone.
     fn safety_words(&self, group: &GroupId, member: MemberId) -> Result<SafetyWords, Trouble>;

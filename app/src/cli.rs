@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{fs, io};
 
 use clap::{Args, Parser, Subcommand};
 use net::{Config, Multiaddr};
@@ -64,6 +64,9 @@ impl Network {
 /// Where TLS libraries write their keys if it is set, for whoever debugs a network.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
 
+/// Set where the program has started itself again, so that it does so once.
+const AGAIN: &str = "KITH_STARTED_AGAIN";
+
 /// How many arenas glibc's allocator may have.
 const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
@@ -95,15 +98,16 @@ pub(crate) fn run() -> ExitCode {
 /// watched").
 fn start_again() -> Option<ExitCode> {
     let has_key_log = std::env::var_os(KEY_LOG).is_some();
-    let lacks_arenas =
-        cfg!(all(target_os = "linux", target_env = "gnu")) && std::env::var_os(ARENAS.0).is_none();
+    let lacks_arenas = cfg!(all(target_os = "linux", target_env = "gnu"))
+        && std::env::var_os(ARENAS.0).is_none()
+        && std::env::var_os(AGAIN).is_none();
     if !has_key_log && !lacks_arenas {
         return None;
     }
-    let error = match std::env::current_exe() {
+    let error = match this_program() {
         Ok(program) => {
             let mut again = std::process::Command::new(program);
-            again.args(std::env::args_os().skip(1)).env_remove(KEY_LOG);
+            again.args(std::env::args_os().skip(1)).env_remove(KEY_LOG).env(AGAIN, "1");
             if lacks_arenas {
                 again.env(ARENAS.0, ARENAS.1);
             }
@@ -115,6 +119,16 @@ fn start_again() -> Option<ExitCode> {
         Err(error) => error,
     };
     has_key_log.then(|| fail(&format!("Unset {KEY_LOG} and start Kith again: {error}."), 1))
+}
+
+/// Where this program is. Fails where something else that runs goes by its name, as a loader does that was called by
+/// hand.
+fn this_program() -> io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let is_this = fs::canonicalize(&called).is_ok_and(|called| called == program)
+        || called.file_name() == program.file_name();
+    if is_this { Ok(program) } else { Err(io::Error::other("it was started in an unusual way")) }
 }
 
 /// Comes back when that fails, or with how it ended.

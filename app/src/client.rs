@@ -339,11 +339,7 @@ impl Backend for Client {
     }
 
     fn comings(&self, group: &GroupId) -> Result<Vec<Coming>, Trouble> {
-        let room = self.open()?.room(group)?;
-        let stay_ms = u64::from(room.words_stay_secs).saturating_mul(1000);
-        let now_ms = times::now_ms();
-        let is_here = |at_ms: u64| stay_ms == 0 || at_ms.saturating_add(stay_ms) > now_ms;
-        Ok(room.comings.iter().filter(|coming| is_here(coming.at_ms)).cloned().collect())
+        Ok(self.open()?.room(group)?.comings.clone())
     }
 
     fn open_invitations(&self, group: &GroupId) -> Result<Vec<OpenInvitation>, Trouble> {
@@ -478,15 +474,12 @@ fn view(row: Row, room: &Room, forked: &BTreeSet<EntryId>, now_ms: u64) -> Messa
         Said::Unknown | Said::Gone => (String::new(), None, false),
     };
     let unheard = room.unheard(&row.view, row.wall).into_iter().map(|unheard| match unheard {
-        proto::Unheard::Came(member) => (member, false),
-        proto::Unheard::Left(member) => (member, true),
-    });
-    let unheard = unheard.map(|(member, left)| {
-        let pseudonym = room.name_of(&member).to_owned();
-        Unheard { member, pseudonym, left }
+        proto::Unheard::Came(member) => (room.name_of(&member).to_owned(), false),
+        proto::Unheard::Left(member) => (room.name_of(&member).to_owned(), true),
     });
     MessageView {
-        unheard: unheard.collect(),
+        unheard: unheard.map(|(pseudonym, left)| Unheard { pseudonym, left }).collect(),
+        heard: room.heard(&row.view),
         id: row.id,
         author: row.author,
         pseudonym: room.name_of(&row.author).to_owned(),

@@ -67,15 +67,16 @@ pub(crate) fn run(window: Option<Window>) -> Result<()> {
         folder.path().display()
     ));
     let is_stopped = go_when_stopped(folder.path())?;
-    let done = practice(folder.path(), window);
+    let done = practice(folder.path(), window).and_then(|()| {
+        folder.close().context("the demo's folder could not be removed")?;
+        say("That was all; its folder is gone.");
+        Ok(())
+    });
     while is_stopped.load(Ordering::SeqCst) {
         // What failed, failed because the folder is going: whoever removes it ends the program when it is gone.
         thread::park();
     }
-    done?;
-    folder.close().context("the demo's folder could not be removed")?;
-    say("That was all; its folder is gone.");
-    Ok(())
+    done
 }
 
 fn practice(folder: &Path, window: Option<Window>) -> Result<()> {

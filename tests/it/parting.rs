@@ -96,9 +96,28 @@ fn everyone_is_told_who_came_and_left_since_they_came_themselves() {
     assert_eq!(world.comings(2).last(), Some(&(world.id_of(4), How::Came)));
 }
 
+/// By what they had heard, not by clocks: an op's tells the minute, and anybody can set it back.
+#[test]
+fn what_was_said_in_the_minute_before_someone_came_stands_above_their_coming() {
+    let mut world = World::strangers(3, 13);
+    world.gather(2, 13);
+    let link = world.invite(0);
+    world.settle();
+    world.say(1, "before");
+    world.settle();
+    assert_eq!(world.join(2, &link), Ok(()));
+    world.settle();
+    world.say(1, "after");
+    world.settle();
+    let heard = |who| (world.heard(who, "before"), world.heard(who, "after"));
+    assert_eq!((heard(0), heard(1)), ((1, 2), (0, 1)));
+    assert_eq!(world.heard(2, "after"), 0, "who came last is told of nobody");
+}
+
 #[test]
 fn an_open_invitation_is_known_to_who_made_it_until_it_is_used_taken_back_or_over() {
-    let mut world = World::new(2, 12);
+    let mut world = World::strangers(3, 12);
+    world.gather(2, 12);
     let open = |world: &World, who: usize| {
         let open = world.room(who).open_invitations(&world.id_of(who), world.unix_ms());
         open.into_iter().map(|(invite, _)| invite).collect::<Vec<_>>()
@@ -110,6 +129,12 @@ fn an_open_invitation_is_known_to_who_made_it_until_it_is_used_taken_back_or_ove
     assert_eq!(open(&world, 0).len(), 2);
     assert_eq!(open(&world, 1), [], "it is for who made it to take back");
     assert_eq!(world.command(0, Command::CancelInvite(given_up)), Ok(Done::Nothing));
+    assert_eq!(open(&world, 0), [kept]);
+    let (used, link) = world.invitation(0);
+    assert_eq!(open(&world, 0).len(), 2);
+    assert!(open(&world, 0).contains(&used));
+    assert_eq!(world.join(2, &link), Ok(()));
+    world.settle();
     assert_eq!(open(&world, 0), [kept]);
     let [(_, until_ms)] = world.room(0).open_invitations(&world.id_of(0), 0)[..] else { panic!() };
     let lasts_ms = until_ms - made_ms;

@@ -160,6 +160,17 @@ impl World {
         self.people[who].engine.is_some()
     }
 
+    /// How many of the comings and goings that someone's window tells the author of a message had heard of.
+    #[must_use]
+    pub fn heard(&self, who: usize, text: &str) -> usize {
+        let id = self.find(who, text).expect("it is shown");
+        let memory = &self.people[who].memory;
+        let accepted = memory.entries.values().find(|entry| entry.id == id);
+        let group = memory.me.as_ref().expect("a member").group;
+        let header = accepted.expect("it is held").entry.parse(&group).unwrap();
+        self.room(who).heard(&header.ops)
+    }
+
     /// What the group is to someone.
     #[must_use]
     pub fn room(&self, who: usize) -> room::Room {

@@ -28,7 +28,7 @@ pub struct Coming {
     pub member: MemberId,
     /// Their name; empty until it has arrived.
     pub name: String,
-    /// When, in milliseconds since 1970, to the minute.
+    /// When, by the clock of who says so, in milliseconds since 1970, to the minute. Nobody vouches for it.
     pub at_ms: u64,
     /// What they did.
     pub how: How,
@@ -59,12 +59,13 @@ pub struct Room {
     pub agreement: String,
     /// Who is in it, in the order in which they came.
     pub people: Vec<Person>,
-    /// Who came and who left since this device's member came, in that order.
+    /// Who came and who left since this device's member came; what was known comes before what was not.
     pub comings: Vec<Coming>,
     /// How long words stay, in seconds; 0: for good.
     pub words_stay_secs: u32,
     /// This device left it.
     pub has_left: bool,
+    coming_ops: Vec<OpId>,
     names: BTreeMap<MemberId, String>,
     dag: Option<Arc<Dag>>,
 }
@@ -94,13 +95,14 @@ impl Room {
             })
             .collect();
         people.sort_by_key(|person| (person.since_ms, person.member));
-        let comings = comings_of(&dag, &names, &me.0);
+        let (coming_ops, comings) = comings_of(&dag, &names, &me.0).into_iter().unzip();
         Ok(Self {
             name: agreement.name.to_string(),
             reason: agreement.reason.to_string(),
             agreement: agreement.text.to_string(),
             people,
             comings,
+            coming_ops,
             words_stay_secs: dag.genesis().params.ttl_default_secs,
             has_left: dag.left_at(&me.0).is_some(),
             names,
@@ -115,6 +117,16 @@ impl Room {
     pub fn unheard(&self, view: &[OpId], wall_ms: u64) -> Vec<Unheard> {
         let dag = self.dag.as_ref().filter(|_| !view.is_empty());
         dag.map(|dag| dag.unheard(view, wall_ms)).unwrap_or_default()
+    }
+
+    /// How many of [`Self::comings`] the author of a message had heard of, by the view it names. All, while it
+    /// is not signed.
+    #[must_use]
+    pub fn heard(&self, view: &[OpId]) -> usize {
+        match self.dag.as_ref().filter(|_| !view.is_empty()) {
+            Some(dag) => dag.count_in(view, &self.coming_ops),
+            None => self.comings.len(),
+        }
     }
 
     /// Who is known to hold an own entry: those of the others who may read it, and who said that they hold
@@ -152,19 +164,24 @@ impl Room {
     }
 }
 
-fn comings_of(dag: &Dag, names: &BTreeMap<MemberId, String>, me: &MemberId) -> Vec<Coming> {
-    let mut comings = Vec::new();
-    for (member, came, left) in dag.comings_after(me) {
-        let name = names.get(&member).cloned().unwrap_or_default();
-        let since_ms = dag.since(&member).map_or(0, minutes_to_unix_ms);
-        let left_ms = left.map(minutes_to_unix_ms);
-        let has_passed = left_ms.is_some_and(|left| left < since_ms.saturating_add(LOOKED_MS));
-        let came_ms = came.map(minutes_to_unix_ms).filter(|_| !has_passed);
-        let left_as = if has_passed { How::Passed } else { How::Left };
-        for (at_ms, how) in [(came_ms, How::Came), (left_ms, left_as)] {
-            comings.extend(at_ms.map(|at_ms| Coming { member, name: name.clone(), at_ms, how }));
-        }
-    }
-    comings.sort_by_key(|coming| (coming.at_ms, coming.member, coming.how));
-    comings
+/// Each with the op that says so.
+fn comings_of(dag: &Dag, names: &BTreeMap<MemberId, String>, me: &MemberId) -> Vec<(OpId, Coming)> {
+    let has_passed = |member: &MemberId| {
+        let since_ms = dag.since(member).map_or(0, minutes_to_unix_ms);
+        dag.left_at(member)
+            .map(minutes_to_unix_ms)
+            .is_some_and(|left| (since_ms..since_ms.saturating_add(LOOKED_MS)).contains(&left))
+    };
+    let told = dag.comings_after(me).into_iter().filter_map(|coming| {
+        let how = match (coming.has_left, has_passed(&coming.member)) {
+            (false, true) => return None,
+            (false, false) => How::Came,
+            (true, true) => How::Passed,
+            (true, false) => How::Left,
+        };
+        let name = names.get(&coming.member).cloned().unwrap_or_default();
+        let at_ms = minutes_to_unix_ms(coming.wall);
+        Some((coming.op, Coming { member: coming.member, name, at_ms, how }))
+    });
+    told.collect()
 }

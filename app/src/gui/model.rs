@@ -15,6 +15,7 @@ pub(crate) use super::asks::{
     Action, Busy, Did, Here, Job, Place, Reading, Secret, TalkPage, Update,
 };
 use super::clock::Clock;
+use super::words::plain_name;
 use crate::backend::{
     GroupView, Held, Invitation, Look, MemberView, MessageId, MessageView, OpenInvitation, Page,
     Profile, SafetyWords, Trouble,
@@ -339,6 +340,9 @@ impl Model {
         }
         match reading.groups {
             Ok(mut groups) => {
+                for group in &mut groups {
+                    group.name = plain_name(&group.name);
+                }
                 groups.sort_by_key(|group| core::cmp::Reverse(group.last_activity_ms));
                 self.groups = groups;
             }
@@ -368,8 +372,10 @@ impl Model {
         Some(self.reading())
     }
 
-    fn on_talk(&mut self, group: GroupId, read: TalkPage) {
-        let page = read.page.without_faded();
+    fn on_talk(&mut self, group: GroupId, mut read: TalkPage) {
+        let page = with_plain_names(read.page.without_faded());
+        read.members.iter_mut().for_each(|member| member.pseudonym = plain_name(&member.pseudonym));
+        read.comings.iter_mut().for_each(|coming| coming.name = plain_name(&coming.name));
         let Some(talk) = self.talk.as_mut().filter(|talk| talk.group == group) else { return };
         (talk.members, talk.invitations) = (read.members, read.invitations);
         if talk.comings != read.comings {
@@ -393,7 +399,7 @@ impl Model {
         talk.loading = false;
         match page {
             Ok(page) => {
-                let page = page.without_faded();
+                let page = with_plain_names(page.without_faded());
                 let known: BTreeSet<MessageId> =
                     talk.messages.iter().map(|message| message.id).collect();
                 let older =
@@ -424,6 +430,13 @@ impl Model {
             }
         }
     }
+}
+
+fn with_plain_names(mut page: Page) -> Page {
+    for message in &mut page.messages {
+        message.pseudonym = plain_name(&message.pseudonym);
+    }
+    page
 }
 
 #[cfg(test)]

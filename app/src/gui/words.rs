@@ -32,3 +32,29 @@ pub(crate) const NAMELESS: &str = "Someone whose name has not arrived";
 pub(crate) fn name_or_nameless(pseudonym: &str) -> &str {
     if pseudonym.trim().is_empty() { NAMELESS } else { pseudonym }
 }
+
+/// A name as it is shown: on one line, without letters that nobody sees or that turn others around.
+pub(crate) fn plain_name(name: &str) -> String {
+    let is_odd = |letter: char| {
+        matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}')
+            || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let plain = name.replace(char::is_control, " ").replace(is_odd, "");
+    // These two join letters, and are nothing alone.
+    let is_seen =
+        |letter: char| !letter.is_whitespace() && !matches!(letter, '\u{200c}' | '\u{200d}');
+    if plain.contains(is_seen) { plain.trim().to_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_no_more_than_one_sees() {
+        assert_eq!(plain_name(" Alder\nBirch "), "Alder Birch");
+        assert_eq!(plain_name("\u{202e}redlA\u{2066}"), "redlA");
+        assert_eq!(plain_name("\u{200b}\u{200d} \u{feff}"), "");
+        assert_eq!(plain_name("👩\u{200d}🌾 Ñandú"), "👩\u{200d}🌾 Ñandú");
+    }
+}

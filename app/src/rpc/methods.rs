@@ -379,6 +379,7 @@ mod tests {
             faded: false,
             forked: false,
             unheard: Vec::new(),
+            heard: 0,
             waiting: false,
         };
         let gone = MessageView { text: String::new(), edited: false, gone: true, ..here.clone() };

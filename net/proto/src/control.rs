@@ -8,7 +8,7 @@ mod validity;
 #[cfg(test)]
 pub(crate) use dag::VIEWED_MAX;
 pub use dag::{Dag, Taken};
-pub use membership::{Standing, Unheard};
+pub use membership::{ComingOp, Standing, Unheard};
 pub use op::{
     Add, Agreement, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
     Welcome,

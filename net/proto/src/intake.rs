@@ -32,8 +32,9 @@ pub(crate) struct Batch {
     pub(crate) from: Option<LinkId>,
     /// What they answer, if something was asked for.
     pub(crate) answer: Option<Answer>,
-    /// How those of them waited that are tried again.
-    pub(crate) waited: BTreeMap<EntryId, Stay>,
+    /// How those of them waited that are tried again. The id alone does not tell them apart: it is of the header,
+    /// and anybody can put another signature to that.
+    pub(crate) waited: Vec<(Entry, Stay)>,
 }
 
 /// What was asked for, and how the answer came.
@@ -151,8 +152,8 @@ impl<R: CryptoRng> Engine<R> {
                     taken.push((entry, header, lacks, is_fork));
                 }
                 Ok(Judged::Refused(author, seq)) => changes.extend(self.log.refuse(&author, seq)),
-                Ok(Judged::Early) => match waited.get(&entry.id()) {
-                    Some(stay) => self.park_again(now, Parked::Entry(entry), *stay),
+                Ok(Judged::Early) => match waited.iter().find(|(waited, _)| *waited == entry) {
+                    Some((_, stay)) => self.park_again(now, Parked::Entry(entry), *stay),
                     None => self.park(now, Parked::Entry(entry), from),
                 },
                 Ok(Judged::Dropped) => {}

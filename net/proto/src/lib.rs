@@ -73,8 +73,8 @@ pub use change::{
     InviteSecret, Loaded, Notice, Path, Wanted, Written,
 };
 pub use control::{
-    Add, Agreement, Dag, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody, OpHeader,
-    Standing, Taken, Unheard, Welcome,
+    Add, Agreement, ComingOp, Dag, Genesis, GroupParams, Invite, InviteCancel, Leave, Op, OpBody,
+    OpHeader, Standing, Taken, Unheard, Welcome,
 };
 pub use encoding::{Bytes, List, Text, decode, encode};
 pub use engine::{Command, Done, Engine, Event, Input, Output, Purpose, Tally, Which};

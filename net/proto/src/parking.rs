@@ -198,7 +198,7 @@ impl<R: CryptoRng> Engine<R> {
         let mut batch = Batch::default();
         for Item { what, stay } in entries {
             if let Parked::Entry(entry) = what {
-                batch.waited.insert(entry.id(), stay);
+                batch.waited.push((entry.clone(), stay));
                 batch.entries.push(entry);
             }
         }
@@ -324,6 +324,25 @@ mod tests {
         room.ms += 120_000;
         room.input(0, crate::engine::Input::Tick);
         assert_eq!(room.peers[0].tally().parked, 0);
+    }
+
+    /// Else whoever sends what an honest author said with a wrong signature has it pushed out.
+    #[test]
+    fn what_waits_on_a_links_account_does_not_change_on_whose_the_same_words_of_their_author_wait()
+    {
+        let mut room = Room::new(3);
+        let (link, _) = room.link(1, 0);
+        let (hostile, theirs) = room.link(2, 0);
+        let me = room.peers[1].me.clone();
+        let early = forge(&me, (0, crate::ids::EntryId::ZERO, 1), vec![OpId([9; 32])]);
+        let wrong = Entry { sig: Sig::sign(&[1; 32], Label::EntrySig, &[]), ..early.clone() };
+        room.force(1, link, &push(&[early]));
+        room.force(2, hostile, &push(&[wrong]));
+        room.ms += 2 * RETRY_MS;
+        room.input(0, crate::engine::Input::Tick);
+        let waiting = room.peers[0].parking.items.iter().map(|item| item.stay.account);
+        let accounts = [Account::Author(me.id), Account::Link(Some(theirs))];
+        assert_eq!(waiting.collect::<Vec<_>>(), accounts);
     }
 
     #[test]

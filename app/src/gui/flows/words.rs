@@ -255,6 +255,9 @@ fn that_someone_came_or_left_is_said_among_the_words() {
         how,
     };
     let comings = [("Moss", 8, How::Came), ("", 5, How::Passed), ("Alder", 1, How::Left)];
+    for (message, heard) in fake.state().messages.iter_mut().zip([0, 0, 2]) {
+        message.heard = heard;
+    }
     fake.state().comings = comings.map(|(name, minutes, how)| coming(name, minutes, how)).into();
     let mut screen = Screen::new(fake);
     let order = [

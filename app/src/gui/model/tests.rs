@@ -38,6 +38,7 @@ fn message(nth: u8) -> MessageView {
         faded: false,
         forked: false,
         unheard: Vec::new(),
+        heard: 0,
         waiting: false,
     }
 }

@@ -38,10 +38,17 @@ pub(super) fn paint(
             say(ui, rect, row.key, Role::Label, laid.text.text());
         }
         Kind::Day(_) => paint_day(ui, row, laid, rect),
-        Kind::Coming { .. } => {
+        Kind::Coming { nth } => {
             let at = rect.center() - laid.text.size() / 2.0;
             ui.painter().galley(at.round(), laid.text.clone(), Color32::PLACEHOLDER);
-            say(ui, rect, row.key, Role::Label, laid.text.text());
+            let said = say(ui, rect, row.key, Role::Label, laid.text.text());
+            let is_newest = nth.saturating_add(1) == talk.comings.len();
+            if is_newest && talk.messages.last().is_none_or(|last| last.heard <= nth) {
+                // As what someone says now.
+                ui.ctx().accesskit_node_builder(said.id, |node| {
+                    node.set_live(accesskit::Live::Polite);
+                });
+            }
         }
         Kind::New => {
             let y = (rect.center().y + 4.0).round();
@@ -61,9 +68,10 @@ pub(super) fn paint(
 }
 
 /// Gives what was painted a role and words.
-fn say(ui: &Ui, rect: Rect, salt: impl AsIdSalt, role: Role, words: &str) {
+fn say(ui: &Ui, rect: Rect, salt: impl AsIdSalt, role: Role, words: &str) -> Response {
     let response = ui.interact(rect, ui.unique_id().with(salt), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(role, true, words));
+    response
 }
 
 fn paint_day(ui: &Ui, row: &Row, laid: &Laid, rect: Rect) {

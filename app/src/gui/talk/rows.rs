@@ -16,6 +16,7 @@ use crate::{
         model::{Model, Talk},
         theme::{self, Palette},
         widgets::{format, format_lines, one_line, wrapped},
+        words::plain_name,
     },
 };
 
@@ -72,6 +73,8 @@ pub(super) enum Key {
     Day(Date),
     /// A day begins that had begun before, with this message.
     DayAgain(MessageId),
+    /// The same, with someone's coming or going.
+    DayOf(MemberId, How),
     /// Something new begins.
     New,
     /// Someone came or left.
@@ -123,36 +126,42 @@ pub(super) fn rows_of(
     if from == 0 && talk.arrived && !talk.more {
         add(Key::Beginning, Kind::Beginning, 52.0);
     }
-    let mut comings = comings_from(talk, kept, from).into_iter().peekable();
+    let mut next = first_coming(model, talk, kept);
     let day_of = |row: &Row| if let Key::Day(day) = row.key { Some(day) } else { None };
     let mut days: BTreeSet<Date> = kept.iter().filter_map(day_of).collect();
     let mut above = from.checked_sub(1).and_then(|above| talk.messages.get(above));
     let mut day_above = above.map(|message| model.clock.day(message.sent_at_ms));
     // Clocks differ, so a day may come twice: what is first on it tells which.
-    let mut day_begins = |ms: u64, first: [u8; 32], add: &mut dyn FnMut(Key, Kind, f32)| {
+    let mut day_begins = |ms: u64, again: Key, add: &mut dyn FnMut(Key, Kind, f32)| {
         let day = model.clock.day(ms);
         let begins = day_above.replace(day) != Some(day);
         if begins {
-            let key = if days.insert(day) { Key::Day(day) } else { Key::DayAgain(first) };
-            add(key, Kind::Day(ms), 52.0);
+            add(if days.insert(day) { Key::Day(day) } else { again }, Kind::Day(ms), 52.0);
         }
         begins
     };
     for nth in from..=talk.messages.len() {
-        let mut new_day = false;
-        let mut came = false;
-        while let Some((at, coming, _)) = comings.next_if(|(_, _, before)| *before <= nth) {
-            new_day |= day_begins(coming.at_ms, coming.member.0, &mut add);
-            add(Key::Coming(coming.member, coming.how), Kind::Coming { nth: at }, 36.0);
-            came = true;
+        let message = talk.messages.get(nth);
+        let mut head = above.is_none_or(|above| message.is_none_or(|below| begins(above, below)));
+        let is_new = above.is_some_and(|above| Some(above.id) == talk.new_after);
+        let mut new = is_new && message.is_some();
+        let heard = message.map_or(usize::MAX, |message| message.heard);
+        while let Some(coming) = talk.comings.get(next).filter(|_| next < heard) {
+            // By whose clock it was is not known: it is never said to be before what was known to be earlier.
+            let at_ms = above.map_or(0, |above| above.sent_at_ms).max(coming.at_ms);
+            day_begins(at_ms, Key::DayOf(coming.member, coming.how), &mut add);
+            if core::mem::take(&mut new) {
+                add(Key::New, Kind::New, 36.0);
+            }
+            add(Key::Coming(coming.member, coming.how), Kind::Coming { nth: next }, 36.0);
+            next = next.saturating_add(1);
+            head = true;
         }
-        let Some(message) = talk.messages.get(nth) else { break };
-        new_day |= day_begins(message.sent_at_ms, message.id, &mut add);
-        let new = above.is_some_and(|above| Some(above.id) == talk.new_after);
+        let Some(message) = message else { break };
+        head |= is_new | day_begins(message.sent_at_ms, Key::DayAgain(message.id), &mut add);
         if new {
             add(Key::New, Kind::New, 36.0);
         }
-        let head = new_day || new || came || above.is_none_or(|above| begins(above, message));
         let guess = guess(message, head, width);
         add(Key::Message(message.id), Kind::Message { nth, head }, guess);
         above = Some(message);
@@ -160,50 +169,38 @@ pub(super) fn rows_of(
     rows
 }
 
-/// Those who came or left that stand at the message `from` or below it: which, who, and before which message. Those
-/// above what is loaded stand nowhere.
-fn comings_from<'a>(talk: &'a Talk, kept: &[Row], from: usize) -> Vec<(usize, &'a Coming, usize)> {
+/// The first of those who came or left that stands below these rows. What the oldest message knows of stands
+/// above it: nowhere, while older ones are not loaded, and when words of then have faded.
+fn first_coming(model: &Model, talk: &Talk, kept: &[Row]) -> usize {
     if talk.comings.is_empty() {
-        return Vec::new();
+        return 0;
     }
-    let told_in = |row: &Row| if let Kind::Coming { nth } = row.kind { Some(nth) } else { None };
-    let told: BTreeSet<usize> = kept.iter().filter_map(told_in).collect();
-    let is_whole = talk.arrived && !talk.more;
-    let is_above = |coming: &Coming| {
-        !is_whole && talk.messages.first().is_none_or(|oldest| knows(oldest, coming))
+    let told = kept.iter().rev().find_map(|row| match row.kind {
+        Kind::Coming { nth } => nth.checked_add(1),
+        Kind::Beginning | Kind::Day(_) | Kind::New | Kind::Message { .. } => None,
+    });
+    let known = talk.messages.first().map_or(usize::MAX, |oldest| oldest.heard);
+    let stay_ms = model.open_group().map_or(0, |group| u64::from(group.words_stay_secs) * 1000);
+    let is_faded = |coming: &Coming| {
+        stay_ms > 0 && coming.at_ms.saturating_add(stay_ms) <= model.clock.now_ms()
     };
-    let waiting = talk.comings.iter().enumerate();
-    let waiting = waiting.filter(|(at, coming)| !told.contains(at) && !is_above(coming));
-    let (mut waiting, mut placed) = (waiting.collect::<Vec<_>>(), Vec::new());
-    for (nth, message) in talk.messages.iter().enumerate().skip(from) {
-        let known = waiting.extract_if(.., |(_, coming)| knows(message, coming));
-        placed.extend(known.map(|(at, coming)| (at, coming, nth)));
-        if waiting.is_empty() {
-            break;
-        }
-    }
-    placed.extend(waiting.into_iter().map(|(at, coming)| (at, coming, talk.messages.len())));
-    placed
+    let is_whole = talk.arrived && !talk.more;
+    let above = talk.comings.iter().take(known).take_while(|coming| !is_whole || is_faded(coming));
+    told.unwrap_or(0).max(above.count())
 }
 
-/// Whether a message was said after someone had come or left, for its author.
-fn knows(message: &MessageView, coming: &Coming) -> bool {
-    message.sent_at_ms >= coming.at_ms
-        && !message.unheard.iter().any(|unheard| unheard.member == coming.member)
-}
-
-/// That someone came or left.
-fn coming_says(coming: &Coming, now_ms: u64) -> String {
-    let name = one_line_of(&coming.name);
+/// That someone came or left: their name, and the rest.
+fn coming_says(coming: &Coming, now_ms: u64) -> (&str, &'static str) {
+    let name = coming.name.as_str();
     match (coming.how, name.is_empty()) {
-        (How::Passed, _) => "Someone new came and went.".to_owned(),
-        (How::Left, true) => "Someone has left.".to_owned(),
-        (How::Left, false) => format!("{name} has left."),
-        (How::Came, true) => "Someone has joined. Their name has not arrived yet.".to_owned(),
+        (How::Passed, _) => ("", "Someone new came and went."),
+        (How::Left, true) => ("", "Someone has left."),
+        (How::Left, false) => (name, " has left."),
+        (How::Came, true) => ("", "Someone has joined. Their name has not arrived yet."),
         (How::Came, false) if now_ms < coming.at_ms.saturating_add(HELLO_MS) => {
-            format!("{name} has joined. Say hello if you like.")
+            (name, " has joined. Say hello if you like.")
         }
-        (How::Came, false) => format!("{name} has joined."),
+        (How::Came, false) => (name, " has joined."),
     }
 }
 
@@ -301,15 +298,10 @@ fn beginning(is_empty: bool, words_stay_secs: u32) -> String {
     }
 }
 
-/// A name without what would break the line.
-fn one_line_of(name: &str) -> String {
-    name.trim().replace(char::is_control, " ")
-}
-
 /// `Alder, Birch and Wren`, on one line whatever the names are.
 fn listed(names: &[&str]) -> Option<String> {
     let (mut all, mut nameless): (Vec<String>, usize) = (Vec::new(), 0);
-    for name in names.iter().map(|name| one_line_of(name)) {
+    for name in names.iter().map(|name| plain_name(name)) {
         if name.is_empty() {
             nameless = nameless.saturating_add(1);
         } else {
@@ -359,8 +351,13 @@ pub(super) fn lay_out(
         Kind::Coming { nth } => {
             let says =
                 talk.comings.get(nth).map(|coming| coming_says(coming, model.clock.now_ms()));
-            let form = format(theme::SIZE_PREVIEW, 400.0, palette.muted);
-            let text = wrapped(ui, &says.unwrap_or_default(), form, width);
+            let (name, rest) = says.unwrap_or_default();
+            // Heavier: else a name could say something in the window's own voice.
+            let mut job = LayoutJob::default();
+            job.append(name, 0.0, format(theme::SIZE_PREVIEW, 560.0, palette.text));
+            job.append(rest, 0.0, format(theme::SIZE_PREVIEW, 400.0, palette.muted));
+            job.wrap.max_width = width;
+            let text = ui.painter().layout_job(job);
             let height = (text.size().y + 20.0).round();
             return Laid { height, text, note: None, quote: None, is_folded: false };
         }
@@ -454,6 +451,7 @@ mod tests {
             faded: false,
             forked: false,
             unheard: Vec::new(),
+            heard: 0,
             waiting: false,
         }
     }
@@ -479,9 +477,7 @@ mod tests {
         assert_eq!(words_of(&marked), ("hello", true));
         assert_eq!(notes(&marked), [EDITED, FORKED]);
         assert_eq!(notes_of(&marked, true, 0), [EDITED, FORKED_MINE]);
-        let member = MemberId([9; 32]);
-        let unheard =
-            |pseudonym: &str, left| Unheard { member, pseudonym: pseudonym.to_owned(), left };
+        let unheard = |pseudonym: &str, left| Unheard { pseudonym: pseudonym.to_owned(), left };
         let unheard = vec![unheard("Alder", true), unheard("", false)];
         let late = MessageView { unheard, ..plain.clone() };
         let came = "Written before someone whose name has not arrived came";
@@ -494,11 +490,12 @@ mod tests {
     fn of_who_only_looked_no_name_is_said() {
         let says = |name: &str, how, hours: u64| {
             let coming = Coming { member: MemberId([9; 32]), name: name.to_owned(), at_ms: 5, how };
-            coming_says(&coming, 5 + hours * 3_600_000)
+            let (name, rest) = coming_says(&coming, 5 + hours * 3_600_000);
+            format!("{name}{rest}")
         };
-        assert_eq!(says("Alder\n", How::Came, 23), "Alder has joined. Say hello if you like.");
+        assert_eq!(says("Alder", How::Came, 23), "Alder has joined. Say hello if you like.");
         assert_eq!(says("Alder", How::Came, 24), "Alder has joined.");
-        assert_eq!(says(" ", How::Came, 0), "Someone has joined. Their name has not arrived yet.");
+        assert_eq!(says("", How::Came, 0), "Someone has joined. Their name has not arrived yet.");
         assert_eq!(says("Alder", How::Left, 0), "Alder has left.");
         assert_eq!(says("", How::Left, 0), "Someone has left.");
         assert_eq!(says("Alder", How::Passed, 0), "Someone new came and went.");

@@ -42,6 +42,7 @@ pub(in crate::gui) fn message(nth: u16, author: MemberId, text: &str, minutes: u
         faded: false,
         forked: false,
         unheard: Vec::new(),
+        heard: 0,
         waiting: false,
     }
 }

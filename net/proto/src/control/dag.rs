@@ -58,6 +58,8 @@ pub struct Dag {
     standing: Arc<Standing>,
     /// By view: pure, so computed once.
     views: BTreeMap<Vec<OpId>, Arc<Standing>>,
+    /// How many members these have, all together.
+    viewed: usize,
 }
 
 /// Views whose members are remembered, and members in all of them; beyond, one gives way to another. Whoever writes
@@ -96,6 +98,7 @@ impl Dag {
             places: BTreeSet::from([(founder, 0)]),
             standing: Arc::new(standing),
             views: BTreeMap::new(),
+            viewed: 0,
         })
     }
 
@@ -264,9 +267,10 @@ impl Dag {
             return Some(Arc::clone(readers));
         }
         let readers = Arc::new(self.standing_in(view)?);
-        let most = VIEWED_MAX.checked_div(readers.members.len()).unwrap_or(VIEWS_MAX);
-        while self.views.len() >= most.clamp(1, VIEWS_MAX) {
-            self.views.pop_first();
+        self.viewed = self.viewed.saturating_add(readers.members.len());
+        while self.viewed > VIEWED_MAX || self.views.len() >= VIEWS_MAX {
+            let Some((_, other)) = self.views.pop_first() else { break };
+            self.viewed = self.viewed.saturating_sub(other.members.len());
         }
         self.views.insert(view.to_vec(), Arc::clone(&readers));
         Some(readers)
@@ -275,7 +279,9 @@ impl Dag {
     /// How many members the remembered views have, all together.
     #[cfg(test)]
     pub(crate) fn viewed(&self) -> usize {
-        self.views.values().map(|standing| standing.members.len()).sum()
+        let all = self.views.values().map(|standing| standing.members.len()).sum();
+        assert_eq!(self.viewed, all);
+        all
     }
 
     /// The same, computed anew.

@@ -38,6 +38,19 @@ pub struct Standing {
     pub voters: BTreeSet<MemberId>,
 }
 
+/// An op by which someone came or left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComingOp {
+    /// Who.
+    pub member: MemberId,
+    /// The Add, or their Leave.
+    pub op: OpId,
+    /// When it was signed, by its author's clock, in minutes since 2020. Nobody vouches for it.
+    pub wall: u32,
+    /// They left; else they came.
+    pub has_left: bool,
+}
+
 /// Something about who is in the group that the author of an entry had not heard of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unheard {
@@ -293,23 +306,39 @@ impl Dag {
         self.leave_of(member).map(|node| node.header.wall)
     }
 
-    /// Who came and who left after someone came: what the op that let them in does not know of. Each with
-    /// when they came and when they left, in minutes since 2020, if that was after.
+    /// Who came and who left after someone came: what the op that let them in does not know of, in an order that
+    /// is the same for everyone who holds the same ops, and in which what was known comes before what was not.
     #[must_use]
-    pub fn comings_after(&self, member: &MemberId) -> Vec<(MemberId, Option<u32>, Option<u32>)> {
+    pub fn comings_after(&self, member: &MemberId) -> Vec<ComingOp> {
         let known = self.coming_of(member).map(|coming| self.closure(&[coming]));
         let is_after = |at: usize| known.as_ref().is_some_and(|known| !known.contains(at));
         let everyone: BTreeSet<MemberId> =
             self.nodes.iter().filter_map(|node| node.makes).filter(|of| of != member).collect();
-        let wall_of = |at: usize| self.nodes.get(at).map(|node| node.header.wall);
-        let after = everyone.into_iter().map(|of| {
+        // Whoever is out for two ops in one place was a member, too.
+        let forks = self.forks(&self.everything());
+        let mut comings = Vec::new();
+        for of in everyone {
             let came = self.nodes.iter().position(|node| node.makes == Some(of));
             let left = self.left_by(&of).and_then(|leave| self.index_of(&leave));
-            let is_or_was = left.is_some() || self.members().contains(&of);
-            let came = came.filter(|at| is_or_was && is_after(*at)).and_then(wall_of);
-            (of, came, left.filter(|at| is_after(*at)).and_then(wall_of))
-        });
-        after.filter(|(_, came, left)| came.is_some() || left.is_some()).collect()
+            let is_or_was =
+                left.is_some() || self.members().contains(&of) || forks.contains_key(&of);
+            let came = came.filter(|_| is_or_was).map(|at| (at, false));
+            for (at, has_left) in came.into_iter().chain(left.map(|at| (at, true))) {
+                let Some(node) = self.nodes.get(at).filter(|_| is_after(at)) else { continue };
+                let (op, wall) = (node.id, node.header.wall);
+                comings.push((node.header.lamport, ComingOp { member: of, op, wall, has_left }));
+            }
+        }
+        comings.sort_by_key(|(lamport, coming)| (*lamport, coming.op));
+        comings.into_iter().map(|(_, coming)| coming).collect()
+    }
+
+    /// How many of these ops are in a view.
+    #[must_use]
+    pub fn count_in(&self, view: &[OpId], ops: &[OpId]) -> usize {
+        let set = self.closure(view);
+        let is_in = |op: &&OpId| self.index_of(op).is_some_and(|at| set.contains(at));
+        ops.iter().filter(is_in).count()
     }
 
     /// The invitations of someone that nobody used and that were not taken back, and when each ends, in

@@ -4,10 +4,10 @@ use proto::MemberId;
 use room::{Coming, How};
 
 use super::*;
-use crate::backend::{MessageView, Page, Profile, Unheard};
+use crate::backend::{MessageView, Page, Profile};
 use crate::gui::asks::{Reading, TalkPage, Update};
 use crate::gui::clock::Clock;
-use crate::gui::testing::message;
+use crate::gui::testing::{NOW_MS, message};
 
 const GROUP: GroupId = GroupId([2; 32]);
 
@@ -16,13 +16,21 @@ fn reading(messages: &[MessageView], more: bool) -> Update {
 }
 
 fn reading_with(messages: &[MessageView], comings: &[Coming], more: bool) -> Update {
+    reading_for(messages, comings, (more, 0))
+}
+
+fn reading_for(
+    messages: &[MessageView],
+    comings: &[Coming],
+    (more, words_stay_secs): (bool, u32),
+) -> Update {
     let group = crate::backend::GroupView {
         arriving: None,
         group: GROUP,
         name: "Tuesday".into(),
         reason: "Company.".into(),
         agreement: String::new(),
-        words_stay_secs: 0,
+        words_stay_secs,
         me: MemberId([1; 32]),
         members: 2,
         last_activity_ms: 1,
@@ -76,6 +84,10 @@ fn rows_from_the_first_change_on_are_those_of_all_messages() {
             4 => drop(messages.remove(middle)),
             _ => messages.insert(0, said(99 - turn)),
         }
+        for message in &mut messages {
+            let heard = comings.iter().filter(|coming| coming.at_ms <= message.sent_at_ms);
+            message.heard = heard.count();
+        }
         model.apply(reading_with(&messages, &comings, turn < 40));
         let talk = model.talk.as_ref().unwrap();
         timeline.rebuild(&model, talk);
@@ -120,18 +132,47 @@ fn told(messages: &[MessageView], comings: &[Coming], more: bool) -> Vec<String>
 #[test]
 fn who_came_stands_where_their_coming_was_known() {
     let author = MemberId([2; 32]);
-    let mut messages: Vec<_> =
-        [30, 29, 28, 27].map(|minutes| message(minutes, author, "words", minutes.into())).into();
-    let came = coming(0, 28);
-    let all = |messages: &[MessageView], more| told(messages, std::slice::from_ref(&came), more);
-    assert_eq!(all(&messages, false), ["0 named", "1", "Newcomer 0", "2 named", "3"]);
-    // Said in the same minute, by someone who had not heard of it yet: the newcomer cannot read it.
-    let unheard = Unheard { member: came.member, pseudonym: String::new(), left: false };
-    messages[2].unheard.push(unheard);
-    assert_eq!(all(&messages, false), ["0 named", "1", "2", "Newcomer 0", "3 named"]);
-    // Nothing was said since; and what is older than all that is loaded stands nowhere.
-    assert_eq!(all(&messages[..2], false), ["0 named", "1", "Newcomer 0"]);
-    assert_eq!(all(&messages[3..], false), ["Newcomer 0", "0 named"]);
-    assert_eq!(all(&messages[3..], true), ["0 named"]);
-    assert_eq!(all(&[], false), ["Newcomer 0"]);
+    let said = |nth: u16, heard| MessageView {
+        heard,
+        ..message(nth, author, "words", u64::from(30 - nth))
+    };
+    // The third was said after the first had come by every clock, by someone who had not heard of it.
+    let messages = [said(0, 0), said(1, 1), said(2, 0), said(3, 1)];
+    let came = [coming(0, 29), coming(1, 20)];
+    let all = |messages: &[MessageView], more| told(messages, &came, more);
+    let here = ["0 named", "Newcomer 0", "1 named", "2", "3", "Newcomer 1"];
+    assert_eq!(all(&messages, false), here);
+    // What the oldest of them knew stands nowhere, while older ones are not loaded.
+    assert_eq!(all(&messages[1..], true), ["0 named", "1", "2", "Newcomer 1"]);
+    assert_eq!(all(&messages[1..], false)[0], "Newcomer 0");
+    assert_eq!(all(&[], false), ["Newcomer 0", "Newcomer 1"]);
+    assert_eq!(all(&[], true), [] as [&str; 0]);
+}
+
+/// Whoever had set their clock back came and went without a word.
+#[test]
+fn a_clock_that_is_set_back_hides_nobodys_coming_and_makes_no_day() {
+    let author = MemberId([2; 32]);
+    let messages = [0, 1].map(|nth| MessageView {
+        heard: usize::from(nth),
+        ..message(nth, author, "words", u64::from(30 - nth))
+    });
+    let (early, late) = (coming(0, 89_000), coming(1, 89_000));
+    let comings = [early, late];
+    let mut model = Model::new(Clock::standing_at(NOW_MS));
+    model.apply(reading_for(&messages, &comings, (false, 3600)));
+    let kinds = |model: &Model| {
+        let mut timeline = Timeline::new();
+        timeline.width = 600.0;
+        timeline.rebuild(model, model.talk.as_ref().unwrap());
+        rows(&timeline).into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    model.apply(reading_for(&messages, &comings, (false, 3600)));
+    let keys = kinds(&model);
+    let days =
+        keys.iter().filter(|key| matches!(key, Key::Day(_) | Key::DayAgain(_) | Key::DayOf(..)));
+    assert_eq!((keys.len(), days.count()), (6, 1), "{keys:?}");
+    // Where words of then have faded, what stood above them has, too.
+    model.apply(reading_for(&messages[1..], &comings, (false, 3600)));
+    assert_eq!(kinds(&model).len(), 4, "{:?}", kinds(&model));
 }
